@@ -1,0 +1,168 @@
+/**
+ * The log: topics of partitions of record batches, and one atomic commit. Both engines and the simulated log keep
+ * this contract; `test/contract/` is its conformance suite.
+ *
+ * Words: an *offset* numbers the records of a partition from 0. The *end* of a partition is the offset of its next
+ * record, the *start* that of its oldest. A *position* is the next offset a group will read. A *unit* is what one
+ * commit makes durable: all of it, or nothing.
+ *
+ * Invariants
+ * 1. A unit becomes visible to readers as a whole, after it is durable as far as `durability` says.
+ * 2. Units of one client are committed in the order of their submission. After one fails, every later one of that
+ *    client that was submitted before the failure was reported fails too, with LOG_STOPPED.
+ * 3. Offsets of a partition grow by one a record in the embedded engine; other engines may leave gaps.
+ * 4. A reader sees whole batches in offset order, each exactly as written but for its base offset.
+ * 5. Nothing here waits, but `wait` and the promises: a worker's loop is poll → process → submit → wait.
+ */
+
+export interface TopicOptions {
+  partitions: number
+  /** Delete the oldest batches once the partition holds more than this. Default: never. */
+  retentionBytes?: number
+  /** Delete batches whose newest record is older than this, in ms. Default: never. */
+  retentionMs?: number
+  /** Key and value schema, as `format` and `definition` of Schema: told by tools, compared at start. */
+  key?: StoredSchema
+  value?: StoredSchema
+  /** Made by the runtime (changelog, repartition): hidden from lists unless asked for. */
+  internal?: boolean
+}
+
+export interface StoredSchema {
+  format: string
+  definition: string | null
+}
+
+export interface TopicInfo extends TopicOptions {
+  name: string
+}
+
+export interface PartitionInfo {
+  start: number
+  end: number
+  /** Bytes of its batches now. */
+  bytes: number
+}
+
+/** Where a reader begins: an offset, or a word. An offset before the start or after the end throws OFFSET_OUT_OF_RANGE. */
+export type From = number | 'earliest' | 'latest'
+
+/** Reads one partition forward. Belongs to the thread that made it. */
+export interface PartitionReader {
+  readonly topic: string
+  readonly partition: number
+  /** The next offset to be read: everything before it was returned by `poll` (or skipped by a seek). */
+  readonly position: number
+  /**
+   * Gets whole batches that follow `position`: at least one if there is one, then as many as fit in `maxBytes`.
+   * They are `chunk[0, size)` and valid until the next call. The first batch may begin before `position`
+   * (after a seek into its middle): skip records before it. Returns false when there is nothing to read now.
+   */
+  poll(maxBytes: number): boolean
+  readonly chunk: Buffer
+  readonly size: number
+  /** The offset of the first record wanted in the chunk (the value of `position` before the poll). */
+  readonly from: number
+  /** The committed end of the partition as known now. */
+  end(): number
+  seek(from: From): void
+  /** Seeks to the first record whose batch holds a timestamp ≥ ms, or to the end. */
+  seekToTime(ms: number): void
+  close(): void
+}
+
+/** One batch to append: a finished RecordBatch v2 (`BatchWriter.finish`), whose base offset the log sets. */
+export interface Append {
+  topic: string
+  partition: number
+  batch: Uint8Array
+}
+
+/** The next offset `group` will read, with a small text (event time …) kept beside it. */
+export interface Position {
+  group: string
+  topic: string
+  partition: number
+  offset: number
+  metadata: string
+}
+
+/** A write to a disk table: `value` null deletes. */
+export interface TableWrite {
+  /** Name of the keyspace: application, table and partition. */
+  table: string
+  key: Uint8Array
+  value: Uint8Array | null
+}
+
+export interface Trim {
+  topic: string
+  partition: number
+  /** Records before this offset are no longer wanted. */
+  before: number
+}
+
+export interface CommitUnit {
+  appends?: readonly Append[]
+  positions?: readonly Position[]
+  tables?: readonly TableWrite[]
+  trims?: readonly Trim[]
+}
+
+export interface CommitResult {
+  /** The base offset given to each append, in their order. */
+  offsets: number[]
+}
+
+export interface LogCapabilities {
+  /** Every offset follows the one before it. */
+  denseOffsets: boolean
+  /** Units may carry disk-table writes. */
+  tables: boolean
+  /** Survives what: the process, or power loss. */
+  durability: 'process' | 'disk'
+}
+
+/** One thread's access to the log. */
+export interface Log {
+  readonly capabilities: LogCapabilities
+
+  topics(options?: { internal?: boolean }): TopicInfo[]
+  topic(name: string): TopicInfo | undefined
+  partition(topic: string, partition: number): PartitionInfo
+  /** Creates the topic; one that exists alike is left as it is; with other partitions: TOPIC_EXISTS. */
+  createTopic(name: string, options: TopicOptions): Promise<void>
+  deleteTopic(name: string): Promise<void>
+
+  reader(topic: string, partition: number, from: From): PartitionReader
+  position(group: string, topic: string, partition: number): Position | undefined
+  /** Every position of a group, or of all groups. */
+  positions(group?: string): Position[]
+
+  /** A value of a disk table, as of the last commit. */
+  tableGet(table: string, key: Uint8Array): Buffer | undefined
+  /** Entries of a disk table by ascending key, from `from` (included) to `to` (excluded). */
+  tableRange(table: string, from?: Uint8Array, to?: Uint8Array, limit?: number): Iterable<[key: Buffer, value: Buffer]>
+
+  /**
+   * Submits a unit; its bytes may be reused when this returns. `done` is called once, from `pump` or from the
+   * event loop, with the result or the error. Never throws.
+   */
+  submit(unit: CommitUnit, done: (error: Error | null, result: CommitResult | null) => void): void
+  /** `submit` as a promise, for callers with an event loop. */
+  commit(unit: CommitUnit): Promise<CommitResult>
+
+  /** Calls what is due: `done` of submitted units. For threads that never return to their event loop. */
+  pump(): void
+  /**
+   * Blocks this thread until a partition it reads grows, a unit is done, `wake` is called, or `ms` have passed.
+   * Returns at once when something happened since the last call.
+   */
+  wait(ms: number): void
+  /** As `wait`, without blocking the thread. */
+  changed(ms: number, signal?: AbortSignal): Promise<void>
+  /** Wakes this client's `wait` or `changed`; from any thread through `LogAddress` where the engine has one. */
+  wake(): void
+
+  close(): Promise<void>
+}
