@@ -1,0 +1,117 @@
+import { AldebaranError } from '../errors.ts'
+import type { TaskTable } from '../state/contract.ts'
+import type { Node, RepartitionNode, SourceNode, TableNode, TimerNode } from './node.ts'
+import { Outlet, type RecordSink, sameEncoding } from './outlet.ts'
+import type { TaskContext } from './task-context.ts'
+import type { AnyTopic } from './topic.ts'
+
+/** Takes a value on; everything else it needs stands in the context of its task. */
+export type Push = (value: unknown) => void
+
+export interface Plan {
+  context: TaskContext
+  tables: ReadonlyMap<TableNode, TaskTable>
+  outlets: ReadonlyMap<AnyTopic, Outlet>
+  repartitions: ReadonlyMap<RepartitionNode, AnyTopic>
+}
+
+/** An outlet for each topic, all into one sink. */
+export function makeOutlets(topics: readonly AnyTopic[], sink: RecordSink, partition: number): Map<AnyTopic, Outlet> {
+  return new Map(topics.map(topic => [topic, new Outlet(topic, sink, partition)]))
+}
+
+/** The operators behind a source, composed into one function once, so that a record meets no lookup on its way. */
+export function compileSource(source: SourceNode, plan: Plan): Push {
+  return compileAll(source.next, plan)
+}
+
+/** The handler of a timer with all that follows it; the row is already at hand. */
+export function compileTimer(node: TimerNode, plan: Plan): (row: unknown) => void {
+  const { context } = plan
+  const handle = node.handle
+  const next = node.next.length === 0 ? null : compileAll(node.next, plan)
+  return row => {
+    const result = handle(row, context)
+    if (result !== undefined && next !== null) next(result)
+  }
+}
+
+function compileAll(nodes: readonly Node[], plan: Plan): Push {
+  const pushes = nodes.map(node => compileNode(node, plan))
+  const [first, second] = pushes
+  if (first === undefined) return () => {}
+  if (second === undefined) return first
+  if (pushes.length === 2) {
+    return value => {
+      first(value)
+      second(value)
+    }
+  }
+  return value => {
+    for (let i = 0; i < pushes.length; i++) pushes[i]!(value)
+  }
+}
+
+function compileNode(node: Node, plan: Plan): Push {
+  const { context } = plan
+  switch (node.kind) {
+    case 'pass':
+      return compileAll(node.next, plan)
+    case 'filter': {
+      const { test } = node
+      const next = compileAll(node.next, plan)
+      return value => {
+        if (test(value, context)) next(value)
+      }
+    }
+    case 'map': {
+      const { change } = node
+      const next = compileAll(node.next, plan)
+      return value => next(change(value, context))
+    }
+    case 'flatMap': {
+      const { change } = node
+      const next = compileAll(node.next, plan)
+      return value => {
+        for (const one of change(value, context)) next(one)
+      }
+    }
+    case 'branch': {
+      const { tests } = node
+      const branches = node.branches.map(branch => compileNode(branch, plan))
+      return value => {
+        for (let i = 0; i < tests.length; i++) {
+          if (!tests[i]!(value, context)) continue
+          branches[i]!(value)
+          return
+        }
+      }
+    }
+    case 'into': {
+      const { handle } = node
+      const table = plan.tables.get(node.table)!
+      const next = node.next.length === 0 ? null : compileAll(node.next, plan)
+      return value => {
+        if (context.keyStart < 0)
+          throw new AldebaranError('VALUE_INVALID', 'the record has no key, which the table needs')
+        const result = handle(value, table.locate(context.keyBytes, context.keyStart, context.keyEnd), context)
+        if (result !== undefined && next !== null) next(result)
+      }
+    }
+    case 'repartition': {
+      const { keyOf } = node
+      const outlet = plan.outlets.get(plan.repartitions.get(node)!)!
+      return value => outlet.send(keyOf(value, context), value, context.timestamp, null)
+    }
+    case 'sink': {
+      const outlet = plan.outlets.get(node.topic)!
+      if (!sameEncoding(node.key, node.topic.key)) {
+        return value => outlet.send(context.key, value, context.timestamp, null)
+      }
+      return value => outlet.forward(context.keyBytes, context.keyStart, context.keyEnd, value, context.timestamp, null)
+    }
+    case 'source':
+    case 'timer':
+      throw new AldebaranError('PIPELINE_INVALID', `a ${node.kind} cannot follow another operator`)
+  }
+}

@@ -1,0 +1,101 @@
+import { AldebaranError } from '../errors.ts'
+import type { Fields } from '../schema/field-types.ts'
+import type { Schema } from '../schema/schema.ts'
+import type { Timers } from '../state/contract.ts'
+import type { SourceNode, TableNode } from './node.ts'
+import { Stream, type StreamOwner } from './stream.ts'
+import { Table, type TableSettings } from './table.ts'
+import type { AnyTopic, KeyOf, ValueOf } from './topic.ts'
+import { parseDuration } from './units.ts'
+
+export interface SourceSettings {
+  /** How late a record may be and still count in event time. Default 0. */
+  outOfOrderness?: string | number
+}
+
+/** A typed graph of streams and tables, from topics to topics. */
+export class Pipeline<S extends AnyTopic = AnyTopic> implements StreamOwner {
+  readonly name: string
+  readonly sources: SourceNode[] = []
+  readonly tables: TableNode[] = []
+  readonly sends: readonly AnyTopic[]
+  readonly #names = new Set<string>()
+
+  constructor(name: string, sends: readonly AnyTopic[]) {
+    checkName(name, 'pipeline')
+    this.name = name
+    this.sends = sends
+  }
+
+  /** The records of one topic, or of several with keys of one type and equal partition counts. */
+  from<T extends AnyTopic>(topics: T | readonly T[], settings: SourceSettings = {}): Stream<KeyOf<T>, ValueOf<T>, S> {
+    const list = (Array.isArray(topics) ? topics : [topics]) as readonly T[]
+    const first = list[0]
+    if (first === undefined)
+      throw new AldebaranError('PIPELINE_INVALID', `pipeline '${this.name}': from() needs a topic`)
+    const outOfOrderness = parseDuration(settings.outOfOrderness ?? 0, 'outOfOrderness')
+    const node = { kind: 'pass' as const, next: [] }
+    for (const topic of list) this.#source(topic, outOfOrderness).next.push(node)
+    return new Stream(this, node, first.key as Schema<KeyOf<T>>)
+  }
+
+  table<K, F extends Fields, const T extends Timers = Record<never, never>>(
+    name: string,
+    settings: TableSettings<K, F, T>,
+  ): Table<K, F, T, S> {
+    this.claim(name)
+    const table = new Table<K, F, T, S>(this, name, settings)
+    this.tables.push(table.node)
+    return table
+  }
+
+  claim(name: string): void {
+    checkName(name, `part of pipeline '${this.name}'`)
+    if (this.#names.has(name)) {
+      throw new AldebaranError('NAME_TAKEN', `pipeline '${this.name}' has two parts named '${name}'`, {
+        pipeline: this.name,
+        name,
+      })
+    }
+    this.#names.add(name)
+  }
+
+  /** One source a topic, however often `from` names it: its records are read once. */
+  #source(topic: AnyTopic, outOfOrderness: number): SourceNode {
+    const known = this.sources.find(source => source.topic.name === topic.name)
+    if (known !== undefined) {
+      if (known.topic !== topic) {
+        throw new AldebaranError(
+          'NAME_TAKEN',
+          `pipeline '${this.name}' reads two definitions of topic '${topic.name}'`,
+          {
+            topic: topic.name,
+          },
+        )
+      }
+      known.outOfOrderness = Math.max(known.outOfOrderness, outOfOrderness)
+      return known
+    }
+    const source: SourceNode = { kind: 'source', next: [], topic, outOfOrderness }
+    this.sources.push(source)
+    return source
+  }
+}
+
+export interface PipelineSettings<S extends readonly AnyTopic[]> {
+  /** Topics that handlers send to with `context.send`. */
+  sends?: S
+}
+
+export function pipeline<const S extends readonly AnyTopic[] = readonly never[]>(
+  name: string,
+  settings: PipelineSettings<S> = {},
+): Pipeline<S[number]> {
+  return new Pipeline<S[number]>(name, settings.sends ?? [])
+}
+
+export function checkName(name: string, what: string): void {
+  if (!/^[a-zA-Z][a-zA-Z0-9_-]{0,99}$/.test(name)) {
+    throw new AldebaranError('NAME_INVALID', `'${name}' is not a name for a ${what}`, { name })
+  }
+}

@@ -1,0 +1,65 @@
+import type { HttpSettings } from './http/serve.ts'
+import type { Application } from './runtime/application.ts'
+import { registerInWorker } from './runtime/find-application.ts'
+import type { LogLevel } from './runtime/logger.ts'
+import { ProcessEnd } from './runtime/process-end.ts'
+import { type Running, type StartSettings, start } from './runtime/start.ts'
+
+export interface RunSettings extends StartSettings {
+  /** API and console. Default: 127.0.0.1:8000; false: none. */
+  http?: HttpSettings | false
+  /** Of the structured logs on stderr, where `report` is not given. Default: LOG_LEVEL, else 'info'. */
+  logLevel?: LogLevel
+  /**
+   * SIGTERM and SIGINT finish what is at hand, commit, and end the process with code 0; a second one ends it at once,
+   * and what was not committed is done again by the next start. The process also ends, with code 1 and the error on
+   * stderr, when the log cannot go on. Default true.
+   */
+  signals?: boolean
+}
+
+/**
+ * Runs an application: its log, its workers, its API. Resolves when it is ready.
+ *
+ * Worker threads import the main module too (or `entry`), to build the same pipelines, and go no further than this
+ * call. What comes before it happens in every thread; what must happen once comes after it.
+ *
+ * @throws AldebaranError what is wrong with the application, its log or its settings; nothing is left running then.
+ */
+export async function run(app: Application, settings: RunSettings): Promise<Running> {
+  if (registerInWorker(app, settings)) return await new Promise<never>(() => {})
+  const end = settings.signals === false ? null : new ProcessEnd()
+  try {
+    return await begin(app, settings, end)
+  } catch (error) {
+    if (end?.stopping) return await new Promise<never>(() => {})
+    end?.forget()
+    throw error
+  }
+}
+
+async function begin(app: Application, settings: RunSettings, end: ProcessEnd | null): Promise<Running> {
+  // Loaded here, like the server: worker threads import this module too.
+  const { logLevelFrom, logReport } = await import('./runtime/logger.ts')
+  const report = settings.report ?? logReport(app.name, settings.logLevel ?? logLevelFrom(process.env))
+  const running = await start(app, { ...settings, report })
+  try {
+    if (settings.http !== false) {
+      await listen(running, { report, ...settings.http })
+    }
+    end?.watch(running)
+    await running.ready()
+    return running
+  } catch (error) {
+    await running.stop()
+    throw error
+  }
+}
+
+async function listen(running: Running, settings: HttpSettings): Promise<void> {
+  // Loaded only when asked for: worker threads import this module too, and need no server.
+  const { serve } = await import('./http/serve.ts')
+  const server = await serve([running], settings)
+  running.url = server.url
+  running.onStop(() => server.close())
+}

@@ -1,0 +1,121 @@
+/**
+ * The only file that commits.
+ *
+ * Invariants
+ * 1. A unit carries everything its tasks did since the last one: outputs, table changes, positions. So it either all
+ *    happened or none of it did.
+ * 2. Units are submitted in order and several may be under way; each table hears of its changelog offsets in order.
+ * 3. After a unit has failed nothing more is submitted: the state in memory is ahead of the log, and the worker must
+ *    start again from what the log says.
+ */
+import type { Append, CommitResult, CommitUnit, Log, Position, TableWrite, Trim } from '../log/contract.ts'
+import type { Clock } from '../time/clock.ts'
+import type { Measures } from './measures.ts'
+import type { Outputs } from './outputs.ts'
+import type { Task } from './task.ts'
+import type { TaskState } from './task-state.ts'
+
+export class Committer {
+  readonly #log: Log
+  readonly #outputs: Outputs
+  readonly #clock: Clock
+  readonly #measures: Measures
+  readonly #trimStep: number
+  #underWay = 0
+  /** The error of the first unit that failed. */
+  failure: Error | null = null
+
+  /** Changelogs and the topics of keyBy are trimmed in steps of `trimStep` records. */
+  constructor(log: Log, outputs: Outputs, clock: Clock, measures: Measures, trimStep: number) {
+    this.#log = log
+    this.#outputs = outputs
+    this.#clock = clock
+    this.#measures = measures
+    this.#trimStep = trimStep
+  }
+
+  /** Units submitted whose outcome is not known yet. */
+  get underWay(): number {
+    return this.#underWay
+  }
+
+  /** Submits what the tasks did. `oldestTimestamp`: of the records in it, ms, to measure the latency. */
+  submit(tasks: readonly Task[], oldestTimestamp: number): void {
+    const appends: Append[] = []
+    const positions: Position[] = []
+    const tables: TableWrite[] = []
+    const trims: Trim[] = []
+    /** Who hears which append's offset; −1: not in the changelog. */
+    const told: { state: TaskState; append: number }[] = []
+    this.#outputs.finishInto(appends)
+    this.#measures.add('recordsOut', this.#outputs.count)
+    this.#measures.add('bytesOut', this.#outputs.bytes)
+    for (const task of tasks) {
+      for (const state of task.states) this.#collect(state, appends, tables, trims, told)
+      for (const input of task.inputs) {
+        if (input.position === input.submitted) continue
+        input.submitted = input.position
+        positions.push({
+          group: task.plan.group,
+          topic: input.source.topic.name,
+          partition: task.plan.partition,
+          offset: input.position,
+          metadata: Number.isFinite(input.maxTimestamp) ? String(input.maxTimestamp) : '',
+        })
+        const { topic } = input.source
+        if (topic.options.internal !== true || input.position < input.trimmed + this.#trimStep) continue
+        input.trimmed = input.position
+        trims.push({ topic: topic.name, partition: task.plan.partition, before: input.position })
+      }
+      task.report()
+    }
+    const unit: CommitUnit = { appends, positions, tables, trims }
+    this.#underWay++
+    const submitted = this.#clock.monotonic()
+    this.#log.submit(unit, (error, result) => {
+      this.#underWay--
+      if (error !== null) this.failure ??= error
+      if (error !== null || this.failure !== null) return
+      this.#committed(told, result!)
+      this.#measures.commit(this.#clock.monotonic() - submitted)
+      if (Number.isFinite(oldestTimestamp)) this.#measures.latency(Math.max(0, this.#clock.now() - oldestTimestamp))
+    })
+    this.#outputs.begin()
+    for (const task of tasks) for (const state of task.states) state.changelog?.begin()
+  }
+
+  #collect(
+    state: TaskState,
+    appends: Append[],
+    tables: TableWrite[],
+    trims: Trim[],
+    told: { state: TaskState; append: number }[],
+  ): void {
+    const { table, changelog } = state
+    if (!table.changed) return
+    if (changelog === null) {
+      table.collect(NO_CHANGELOG, tables)
+      told.push({ state, append: -1 })
+      return
+    }
+    const written = table.collect(changelog, tables)
+    if (written === 0) return
+    told.push({ state, append: appends.length })
+    changelog.finishInto(appends)
+    const before = table.trimBefore
+    if (before >= state.trimmed + this.#trimStep) {
+      state.trimmed = before
+      trims.push({ topic: changelog.topic, partition: changelog.partition, before })
+    }
+  }
+
+  #committed(told: readonly { state: TaskState; append: number }[], result: CommitResult): void {
+    for (const { state, append } of told) state.table.committed(append < 0 ? 0 : result.offsets[append]!)
+  }
+}
+
+const NO_CHANGELOG = {
+  append(): void {
+    throw new Error('a disk table wrote to a changelog')
+  },
+}

@@ -1,0 +1,235 @@
+import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
+import { pathToFileURL } from 'node:url'
+import { AldebaranError } from '../errors.ts'
+import type { LogAddress } from '../log/client.ts'
+import type { Log } from '../log/contract.ts'
+import { type LogHost, openLog } from '../log/host.ts'
+import { parseSize } from '../pipeline/units.ts'
+import type { RowCopy } from '../state/contract.ts'
+import { MemoryBudget } from '../state/memory-budget.ts'
+import { type Clock, systemClock } from '../time/clock.ts'
+import type { Application } from './application.ts'
+import { prepare } from './prepare.ts'
+import type { TableQuery } from './queries.ts'
+import { countTables, planTasks, type TaskPlan } from './task-plan.ts'
+import { DEFAULT_WORKER_SETTINGS, type WorkerSettings } from './worker.ts'
+import { type Report, WorkerHost } from './worker-host.ts'
+
+/** Where the log is. Made by `embedded`. */
+export interface LogLocation {
+  readonly kind: 'embedded'
+  readonly path: string
+  readonly durability: 'process' | 'disk'
+  readonly maxBytes: number
+}
+
+export interface EmbeddedSettings {
+  /** `disk` (default): a commit survives power loss. `process`: it survives the end of the process, kill -9 too. */
+  durability?: 'process' | 'disk'
+  /** The most the store may take on disk. Default '64GB'. */
+  maxSize?: string | number
+}
+
+/** The log in this process, in a folder: no server. */
+export function embedded(path: string, settings: EmbeddedSettings = {}): LogLocation {
+  return {
+    kind: 'embedded',
+    path,
+    durability: settings.durability ?? 'disk',
+    maxBytes: parseSize(settings.maxSize ?? '64GB', 'maxSize'),
+  }
+}
+
+export interface StartSettings {
+  log: LogLocation
+  /** Threads that run tasks. Default: one for each core but one, at least 1, at most one a partition. */
+  workers?: number
+  /** One budget for all tables and buffers. Default '1GB'. */
+  memory?: string | number
+  /** The module that exports or starts the application, for the worker threads. Default: the main module. */
+  entry?: string | URL
+  report?: Report
+  worker?: Partial<WorkerSettings>
+}
+
+export interface Health {
+  status: 'ok' | 'failing'
+  /** Every worker runs its tasks: state is restored and nothing blocks. */
+  ready: boolean
+  /** `worker` is null for what concerns all of them. */
+  problems: { worker: number | null; code: string | null; message: string }[]
+}
+
+/** An application that runs. */
+export class Running {
+  readonly application: Application
+  readonly log: Log
+  readonly plans: readonly TaskPlan[]
+  readonly workers: readonly WorkerHost[]
+  readonly budget: MemoryBudget
+  readonly clock: Clock
+  readonly startedAt: number
+  /** Resolves with what the application cannot go on after: its log ended by itself. Stop it then, and start again. */
+  readonly failed: Promise<AldebaranError>
+  /** Where its API listens; null: nowhere. */
+  url: string | null = null
+  readonly #host: LogHost
+  readonly #report: Report
+  readonly #onStop: (() => Promise<void>)[] = []
+  #stopped: Promise<void> | null = null
+  #failure: AldebaranError | null = null
+
+  constructor(
+    application: Application,
+    host: LogHost,
+    log: Log,
+    plans: readonly TaskPlan[],
+    workers: readonly WorkerHost[],
+    budget: MemoryBudget,
+    report: Report,
+  ) {
+    this.application = application
+    this.log = log
+    this.plans = plans
+    this.workers = workers
+    this.budget = budget
+    this.clock = systemClock
+    this.startedAt = systemClock.now()
+    this.#host = host
+    this.#report = report
+    this.failed = new Promise(resolve => {
+      void host.stopped.then(failure => {
+        if (failure !== null) resolve(this.#fail(failure))
+      })
+    })
+  }
+
+  health(): Health {
+    const problems: Health['problems'] = this.workers.flatMap((worker, i) =>
+      worker.problem === null ? [] : [{ worker: i, code: worker.problem.code, message: worker.problem.message }],
+    )
+    if (this.#failure !== null) {
+      problems.unshift({ worker: null, code: this.#failure.code, message: this.#failure.message })
+    }
+    return {
+      status: problems.length === 0 ? 'ok' : 'failing',
+      ready: problems.length === 0 && this.workers.every(worker => worker.state === 'running'),
+      problems,
+    }
+  }
+
+  /**
+   * Resolves when every worker runs its tasks.
+   * @throws AldebaranError OPTION_INVALID when they cannot load the application, LOG_CLOSED when it is stopped, and
+   *   what `failed` tells.
+   */
+  async ready(): Promise<void> {
+    // One task that is blocked, or whose bytes are damaged, holds up no other: health tells of it.
+    while (this.#failure !== null || this.workers.some(worker => worker.state !== 'running')) {
+      const failure = this.#failure ?? this.workers.find(worker => worker.failure !== null)?.failure ?? null
+      if (failure !== null) throw failure
+      if (this.#stopped !== null) throw new AldebaranError('LOG_CLOSED', 'the application was stopped')
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+  }
+
+  /** Rows from the worker that owns the partition. */
+  query(query: TableQuery): Promise<RowCopy[] | undefined> {
+    return this.workers[query.partition % this.workers.length]!.query(query)
+  }
+
+  /** Lets another thread read and write the log: `connectLog` there. Each thread needs one of its own. */
+  address(): LogAddress {
+    return this.#host.address()
+  }
+
+  /** Finishes the batches at hand, commits, and closes the log. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  /** Called at the begin of `stop`, the last one added first. */
+  onStop(hook: () => Promise<void>): void {
+    this.#onStop.unshift(hook)
+  }
+
+  async #stop(): Promise<void> {
+    const errors: unknown[] = []
+    for (const hook of this.#onStop) await hook().catch(error => errors.push(error))
+    await Promise.all(this.workers.map(worker => worker.stop()))
+    await this.log.close()
+    await this.#host.close()
+    // A hook that failed keeps nothing from being committed.
+    if (errors.length > 0) throw errors[0]
+  }
+
+  /** Without a log the workers could only fail again and again. What was told to be committed is committed. */
+  #fail(failure: AldebaranError): AldebaranError {
+    this.#failure = failure
+    this.#report('error', 'the log ended: the application stops', { error: failure.message, code: failure.code })
+    for (const worker of this.workers) void worker.stop()
+    return failure
+  }
+}
+
+const quiet: Report = () => {}
+
+/** Opens the log, creates what the application needs, and starts its workers. `ready` tells when they run. */
+export async function start(app: Application, settings: StartSettings): Promise<Running> {
+  const { path, durability, maxBytes } = settings.log
+  const plans = planTasks(app)
+  const partitions = Math.max(1, ...plans.map(plan => plan.partition + 1))
+  const workers = Math.min(settings.workers ?? Math.max(1, availableParallelism() - 1), partitions)
+  if (!Number.isInteger(workers) || workers < 1) {
+    throw new AldebaranError('OPTION_INVALID', `workers: ${settings.workers} is not a whole number from 1`)
+  }
+  const entry = entryOf(settings.entry)
+  const report = settings.report ?? quiet
+  const host = await openLog({ path, durability, maxBytes })
+  const log = host.client()
+  try {
+    const versions = await prepare(app, log)
+    const budget = new MemoryBudget(parseSize(settings.memory ?? '1GB', 'memory'))
+    const hosts = Array.from(
+      { length: workers },
+      (_, worker) =>
+        new WorkerHost({
+          entry,
+          application: app.name,
+          worker,
+          workers,
+          budget,
+          versions,
+          settings: { ...DEFAULT_WORKER_SETTINGS, ...settings.worker },
+          tables: countTables(plans),
+          newAddress: () => host.address(),
+          release: address => host.release(address),
+          report,
+        }),
+    )
+    return new Running(app, host, log, plans, hosts, budget, report)
+  } catch (error) {
+    await log.close()
+    await host.close()
+    throw error
+  }
+}
+
+function entryOf(entry: string | URL | undefined): string {
+  if (entry instanceof URL) return entry.href
+  if (entry !== undefined) return entry.startsWith('file:') ? entry : pathToFileURL(entry).href
+  const main = process.argv[1]
+  if (main === undefined || main === '-' || process.execArgv.some(flag => EVALUATED.test(flag))) {
+    throw new AldebaranError(
+      'OPTION_INVALID',
+      'entry: the main module is no file; name the one that exports or starts the application, for the workers',
+    )
+  }
+  // Node takes it without its extension, and as a folder too.
+  return pathToFileURL(createRequire(pathToFileURL(main)).resolve(main)).href
+}
+
+/** The program is an argument of Node. */
+const EVALUATED = /^(?:-e|-p|-pe|--eval|--print)(?:=|$)/

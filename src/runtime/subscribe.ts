@@ -1,0 +1,104 @@
+import type { Log, PartitionReader } from '../log/contract.ts'
+import type { AnyTopic, KeyOf, ValueOf } from '../pipeline/topic.ts'
+import { BatchCursor } from '../record/batch-cursor.ts'
+import type { Header } from '../record/headers.ts'
+
+/** A record as a program outside the pipelines sees it. It may be kept. */
+export interface Received<K = unknown, V = unknown> {
+  readonly partition: number
+  readonly offset: number
+  /** ms since 1970 */
+  readonly timestamp: number
+  readonly key: K | null
+  readonly value: V | null
+  readonly headers: Header[]
+}
+
+export interface SubscribeSettings {
+  /** `latest` (default): what is written from the call on. `earliest`: everything the topic still holds, then that. */
+  from?: 'earliest' | 'latest'
+  /** Ends the iteration. */
+  signal?: AbortSignal
+}
+
+const POLL_BYTES = 256 * 1024
+/** The log is looked at this often even when it tells of nothing, ms. */
+const LOOK_MS = 1000
+
+/**
+ * The records of a topic as they come, in the order of their offsets within a partition; it goes on until the loop is
+ * left or the signal aborted. It keeps no position: who must not miss a record is better a pipeline.
+ *
+ * Throws VALUE_UNDECODABLE for bytes that do not fit the topic, and OFFSET_OUT_OF_RANGE when retention passed it by.
+ */
+export function subscribe<T extends AnyTopic>(
+  log: Log,
+  topic: T,
+  settings: SubscribeSettings = {},
+): AsyncGenerator<Received<KeyOf<T>, ValueOf<T>>, void, void> {
+  // Opened here and not with the first `next`: what is sent after this call is seen.
+  const readers = Array.from({ length: topic.options.partitions }, (_, partition) =>
+    log.reader(topic.name, partition, settings.from ?? 'latest'),
+  )
+  return records(log, topic, readers, settings.signal)
+}
+
+async function* records<T extends AnyTopic>(
+  log: Log,
+  topic: T,
+  readers: readonly PartitionReader[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Received<KeyOf<T>, ValueOf<T>>, void, void> {
+  const cursor = new BatchCursor()
+  try {
+    while (!isAborted(signal)) {
+      let found = false
+      for (const reader of readers) {
+        if (!reader.poll(POLL_BYTES)) continue
+        found = true
+        cursor.reset(reader.chunk, 0, reader.size)
+        for (const record of recordsOf(topic, reader, cursor)) {
+          if (isAborted(signal)) return
+          yield record
+        }
+      }
+      // Nothing happens between the last look and this call, so no growth goes unnoticed.
+      if (!found) await log.changed(LOOK_MS, signal)
+    }
+  } finally {
+    for (const reader of readers) reader.close()
+  }
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true
+}
+
+function* recordsOf<T extends AnyTopic>(
+  topic: T,
+  reader: PartitionReader,
+  cursor: BatchCursor,
+): Generator<Received<KeyOf<T>, ValueOf<T>>, void, void> {
+  const { partition, from } = reader
+  while (cursor.nextBatch()) {
+    if (cursor.isControl) continue
+    while (cursor.next()) {
+      if (cursor.offset < from) continue
+      const { bytes, keyStart, keyEnd, valueStart, valueEnd } = cursor
+      yield {
+        partition,
+        offset: cursor.offset,
+        timestamp: cursor.timestamp,
+        key: keyStart < 0 ? null : kept(topic.key.decode(bytes, keyStart, keyEnd)),
+        value: valueStart < 0 ? null : kept(topic.value.decode(bytes, valueStart, valueEnd)),
+        headers: cursor.headers(),
+      }
+    }
+  }
+}
+
+/** A schema may fill one object again with each decode: its properties may be kept, it may not. */
+function kept<V>(value: V): V {
+  const isRecord = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  return isRecord ? { ...value } : value
+}

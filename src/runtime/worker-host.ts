@@ -1,0 +1,179 @@
+/**
+ * One worker as the main thread sees it: a thread that is started, asked, watched and started again when it dies.
+ *
+ *     starting ─► running … (as the thread tells) ─► stopped
+ *         ▲          │
+ *         └ waiting ◄┘  the thread ended: its memory is given back and its units are answered, then it is started again
+ *
+ * A successor starts from what the log says, so it must not start while the log thread still holds units of the one
+ * before: they would be committed after it had read its positions, and their input would be processed twice.
+ */
+import { extname } from 'node:path'
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { AldebaranError, messageOf } from '../errors.ts'
+import { type LogAddress, wakeClient } from '../log/client.ts'
+import type { RowCopy } from '../state/contract.ts'
+import type { MemoryBudget } from '../state/memory-budget.ts'
+import { Measures } from './measures.ts'
+import type { TableQuery } from './queries.ts'
+import { workerFlags } from './worker-flags.ts'
+import type { FromWorker, WorkerThreadData } from './worker-thread.ts'
+
+/** A thread that died is started again after this long, ms. */
+const RESPAWN_MS = 250
+
+export type Report = (level: 'info' | 'warn' | 'error', message: string, details: Record<string, unknown>) => void
+
+export interface WorkerHostSettings
+  extends Pick<WorkerThreadData, 'entry' | 'application' | 'worker' | 'workers' | 'versions' | 'settings'> {
+  tables: number
+  budget: MemoryBudget
+  newAddress: () => LogAddress
+  /** Gives the address of a thread back that ended; resolves when its units are answered. */
+  release: (address: LogAddress) => Promise<void>
+  report: Report
+}
+
+export class WorkerHost {
+  readonly measures: Measures
+  state = 'starting'
+  problem: { message: string; code: string | null } | null = null
+  /** Why the first thread could not even find the application; null: it did. */
+  failure: AldebaranError | null = null
+  readonly #settings: WorkerHostSettings
+  #thread: Worker | null = null
+  #address: LogAddress | null = null
+  #control = new Int32Array(new SharedArrayBuffer(4))
+  #queries: MessagePort | null = null
+  #asked = new Map<number, { resolve: (rows: RowCopy[] | undefined) => void; reject: (error: Error) => void }>()
+  #nextId = 0
+  /** The thread at hand has found its application. */
+  #found = false
+  #everFound = false
+  #stopping = false
+  #respawn: NodeJS.Timeout | null = null
+  /** Resolves when the thread at hand has ended and its address is given back. */
+  #ended: Promise<void> = Promise.resolve()
+
+  constructor(settings: WorkerHostSettings) {
+    this.#settings = settings
+    this.measures = new Measures(settings.tables)
+    this.#spawn()
+  }
+
+  query(query: TableQuery): Promise<RowCopy[] | undefined> {
+    const port = this.#queries
+    if (port === null || this.#address === null) {
+      return Promise.reject(new AldebaranError('WORKER_DIED', 'the worker of this partition is being started again'))
+    }
+    const id = this.#nextId++
+    const answer = new Promise<RowCopy[] | undefined>((resolve, reject) => this.#asked.set(id, { resolve, reject }))
+    port.postMessage({ id, query })
+    wakeClient(this.#address)
+    return answer
+  }
+
+  /** Lets it finish what it has at hand and commit. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    if (this.#respawn !== null) clearTimeout(this.#respawn)
+    Atomics.store(this.#control, 0, 1)
+    if (this.#address !== null) wakeClient(this.#address)
+    // A module that takes for ever to load has nothing at hand.
+    if (!this.#found) await this.#thread?.terminate()
+    await this.#ended
+    this.state = 'stopped'
+  }
+
+  #spawn(): void {
+    const { tables: _, newAddress, release: __, budget, report, ...data } = this.#settings
+    const { port1, port2 } = new MessageChannel()
+    const address = newAddress()
+    this.#control = new Int32Array(new SharedArrayBuffer(4))
+    const threadData: WorkerThreadData = {
+      ...data,
+      kind: 'aldebaran-worker',
+      address,
+      measures: this.measures.buffer,
+      budget: { limit: budget.limit, shared: budget.shared },
+      control: this.#control.buffer as SharedArrayBuffer,
+      queries: port2,
+    }
+    const url = new URL(`./worker-thread${extname(import.meta.url)}`, import.meta.url)
+    const execArgv = workerFlags(process.execArgv)
+    const thread = new Worker(url, {
+      workerData: threadData,
+      transferList: [port2, ...address.transfer],
+      name: `tasks-${data.worker}`,
+      // What the user's module may look at to build its pipelines.
+      argv: process.argv.slice(2),
+      ...(execArgv === null ? {} : { execArgv }),
+    })
+    this.#thread = thread
+    this.#address = address
+    this.#queries = port1
+    this.#found = false
+    this.state = 'starting'
+    port1.on('message', ({ id, rows }: { id: number; rows: RowCopy[] | undefined }) => {
+      this.#asked.get(id)?.resolve(rows)
+      this.#asked.delete(id)
+    })
+    port1.unref()
+    thread.on('message', (message: FromWorker) => {
+      if (message.kind === 'report') {
+        report(message.level, message.message, { worker: data.worker, ...message.details })
+      } else {
+        this.#found = true
+        this.#everFound = true
+        this.state = message.state
+        this.problem = message.problem === null ? null : { message: message.problem, code: message.code }
+      }
+    })
+    let cause: unknown = null
+    thread.on('error', error => {
+      cause = error
+    })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#ended = promise
+    thread.on('exit', code => {
+      void this.#end(address, code, cause).then(resolve)
+    })
+  }
+
+  async #end(address: LogAddress, code: number, cause: unknown): Promise<void> {
+    this.#thread = null
+    this.#address = null
+    this.#queries?.close()
+    this.#queries = null
+    const error = new AldebaranError('WORKER_DIED', 'the worker thread ended')
+    for (const asked of this.#asked.values()) asked.reject(error)
+    this.#asked.clear()
+    if (!this.#stopping) this.#mourn(code, cause)
+    await this.#settings.release(address)
+    if (!this.#stopping) this.#respawn = setTimeout(() => this.#spawn(), RESPAWN_MS)
+  }
+
+  #mourn(code: number, cause: unknown): void {
+    const { entry, budget, report, worker } = this.#settings
+    const charged = this.measures.get('chargedBytes')
+    this.measures.add('chargedBytes', -charged)
+    budget.giveBack(charged)
+    const message = cause === null ? `exit code ${code}` : messageOf(cause)
+    if (!this.#everFound) {
+      this.failure = new AldebaranError(
+        'OPTION_INVALID',
+        `worker threads cannot use ${entry} as the entry: ${message}`,
+        { entry },
+        cause ?? undefined,
+      )
+    }
+    this.state = 'waiting'
+    this.problem = { message: `the worker thread ended: ${message}`, code: 'WORKER_DIED' }
+    this.measures.add('restarts', 1)
+    report('error', 'a worker thread ended; it is started again', {
+      worker,
+      error: message,
+      stack: cause instanceof Error ? cause.stack : undefined,
+    })
+  }
+}
