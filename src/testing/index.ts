@@ -1,0 +1,16 @@
+export { VirtualClock } from '../time/clock.ts'
+export { type Driver, type DriverOptions, drive } from './drive.ts'
+export { encodeRecord } from './encode-record.ts'
+export { SeededRandom } from './random.ts'
+export type { DeadLetter, ReadRecord } from './read-topic.ts'
+export {
+  DEFAULT_FAULTS,
+  type Faults,
+  type Scenario,
+  type SimulationOptions,
+  type SimulationResult,
+  type SimulationSpec,
+  simulate,
+} from './simulate.ts'
+export type { SimulationEnd } from './simulation-end.ts'
+export type { SimulatedRecord } from './simulation-world.ts'

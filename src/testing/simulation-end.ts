@@ -1,0 +1,38 @@
+import type { Log } from '../log/contract.ts'
+import type { AnyTopic } from '../pipeline/topic.ts'
+import type { Application } from '../runtime/application.ts'
+import type { RowCopy } from '../state/contract.ts'
+import { type DeadLetter, type ReadRecord, readDeadLetters, readTopic } from './read-topic.ts'
+import type { World } from './simulation-world.ts'
+
+/** What there is at the end of a simulation, for a scenario to check. */
+export class SimulationEnd {
+  readonly #world: World
+  readonly #application: Application
+  readonly #log: Log
+
+  constructor(world: World, application: Application) {
+    this.#world = world
+    this.#application = application
+    this.#log = world.log.client()
+  }
+
+  records(topic: AnyTopic): ReadRecord[] {
+    return readTopic(this.#log, topic)
+  }
+
+  deadLetters(): DeadLetter[] {
+    return readDeadLetters(this.#log, this.#application.deadLetters)
+  }
+
+  /** Rows of a table, of all partitions. */
+  rows(pipeline: string, table: string): RowCopy[] {
+    return this.#world.workers.flatMap(worker =>
+      worker.tasks
+        .filter(task => task.plan.part.pipeline === pipeline)
+        .flatMap(task => task.states)
+        .filter(state => state.node.definition.name === table)
+        .flatMap(state => state.table.scan(undefined, undefined, Number.MAX_SAFE_INTEGER)),
+    )
+  }
+}
