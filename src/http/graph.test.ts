@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pipeline } from '../pipeline/pipeline.ts'
+import { topic } from '../pipeline/topic.ts'
+import { application } from '../runtime/application.ts'
+import { t } from '../schema/field-types.ts'
+import { json } from '../schema/json.ts'
+import { text } from '../schema/primitives.ts'
+import { drawApplication } from './graph.ts'
+
+const key = text()
+const value = json<{ n: number }>()
+
+function draw(): string[] {
+  const [input, output, sent, other] = ['in', 'out', 'sent', 'other'].map(name => topic(name, { key, value }))
+  const one = pipeline('one', { sends: [sent!] })
+  const table = one.table('counts', { key, row: { n: t.int }, timers: { close: 'processing' } })
+  const { small, large } = one
+    .from(input!)
+    .filter(() => true)
+    .branch({ small: ({ n }) => n < 10, large: () => true })
+  small!.merge(large!).into(table, (_, row) => row.n)
+  large!.keyBy('again', ({ n }) => String(n), { key, value }).each(() => {})
+  table.on('close', () => ({ n: 1 })).to(output!)
+  const { nodes, edges } = drawApplication(application('app', { pipelines: [one], topics: [other!] }))
+  const labels = new Map(nodes.map(node => [node.id, `${node.kind} ${node.label}`]))
+  assert.equal(labels.size, nodes.length)
+  assert.ok([...labels.values()].includes('topic other'))
+  return edges.map(edge => `${labels.get(edge.from)} -${edge.kind}-> ${labels.get(edge.to)}`).sort()
+}
+
+test('every way of a pipeline is drawn once', () => {
+  assert.deepEqual(draw(), [
+    'operator branch -records-> operator into counts',
+    'operator branch -records-> operator keyBy again',
+    'operator each -records-> topic sent',
+    'operator filter -records-> operator branch',
+    'operator into counts -records-> topic sent',
+    'operator into counts -state-> table counts',
+    'operator keyBy again -records-> topic app.one.again.repartition',
+    'operator timer close -records-> topic out',
+    'table counts -timer-> operator timer close',
+    'topic app.one.again.repartition -records-> operator each',
+    'topic in -records-> operator filter',
+  ])
+})

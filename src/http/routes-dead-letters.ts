@@ -1,0 +1,121 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { AldebaranError } from '../errors.ts'
+import { describe } from '../schema/failures.ts'
+import { BODY_TYPES, parseBody } from './body.ts'
+import type { HttpContext } from './context.ts'
+import type { LetterState } from './dead-letter.ts'
+import type { Selection } from './dead-letter-box.ts'
+import * as schemas from './schemas.ts'
+
+interface ListQuery {
+  limit: number
+  before?: number
+  code?: string
+  topic?: string
+  state: LetterState | 'all'
+  application?: string
+}
+
+const MOST_OFFSETS = 10_000
+
+export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): void {
+  app.get<{ Querystring: ListQuery }>(
+    '/dead-letters',
+    {
+      schema: {
+        tags: ['dead letters'],
+        summary: 'Dead letters, the newest first',
+        querystring: schemas.query({
+          limit: schemas.limit(1000, 50),
+          before: { ...schemas.offset, description: 'Only letters before this offset: `before` of the page before.' },
+          code: { type: 'string' },
+          topic: { type: 'string' },
+          state: { type: 'string', enum: ['open', 'replayed', 'purged', 'all'], default: 'all' },
+          application: schemas.application,
+        }),
+        response: schemas.answers('{letters, before, open, total}', 400, 401, 404),
+      },
+    },
+    async request => {
+      const { limit, before, code, topic, state, application } = request.query
+      const box = site.letters(site.application(application))
+      const page = await box.list({ code, topic, state: state === 'all' ? undefined : state }, before, limit)
+      const { open, total } = box.counts()
+      return { ...page, open, total }
+    },
+  )
+
+  app.get<{ Params: { offset: number }; Querystring: { application?: string } }>(
+    '/dead-letters/:offset',
+    {
+      schema: {
+        tags: ['dead letters'],
+        summary: 'One dead letter',
+        params: { type: 'object', properties: { offset: schemas.offset }, required: ['offset'] },
+        querystring: schemas.query({ application: schemas.application }),
+        response: schemas.answers('The letter', 400, 401, 404),
+      },
+    },
+    async request => await site.letters(site.application(request.query.application)).get(request.params.offset),
+  )
+
+  for (const [path, summary, change] of [
+    ['replay', 'Append the records of dead letters to their topics again, each once', 'replay'],
+    ['purge', 'Give dead letters up', 'purge'],
+  ] as const) {
+    app.post<{ Querystring: { application?: string } }>(
+      `/dead-letters/${path}`,
+      {
+        schema: {
+          tags: ['dead letters'],
+          summary,
+          description: 'The body is {"offsets": [1, 2]}, or {"all": true} with `code` and `topic` to choose by.',
+          consumes: [BODY_TYPES.json],
+          querystring: schemas.query({ application: schemas.application }),
+          response: schemas.answers('{changed, skipped, failed}', 400, 401, 404, 415, 503),
+        },
+      },
+      async request => {
+        const box = site.letters(site.application(request.query.application))
+        return await box[change](readSelection(request))
+      },
+    )
+  }
+}
+
+function readSelection(request: FastifyRequest): Selection {
+  const { body } = request
+  const type = request.headers['content-type'] ?? ''
+  if (!Buffer.isBuffer(body)) throw new AldebaranError('BODY_INVALID', 'there is no body: name offsets, or all')
+  if (!type.toLowerCase().startsWith(BODY_TYPES.json)) {
+    throw new AldebaranError('CONTENT_TYPE_UNKNOWN', `the body is ${BODY_TYPES.json} here`)
+  }
+  const json = parseBody(body)
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw wrong(`not ${describe(json)}`)
+  const { offsets, all, code, topic, ...others } = json as Record<string, unknown>
+  const other = Object.keys(others)[0]
+  if (other !== undefined) throw wrong(`without ${other}`)
+  if ((offsets === undefined) === (all === undefined)) throw wrong('one of the two')
+  if (all !== undefined) {
+    if (all !== true) throw wrong('and all is true or not there')
+    return { all, code: textOf(code, 'code'), topic: textOf(topic, 'topic') }
+  }
+  if (!Array.isArray(offsets) || offsets.length > MOST_OFFSETS || !offsets.every(isOffset)) {
+    throw wrong(`with at most ${MOST_OFFSETS} offsets, whole numbers from 0`)
+  }
+  if (code !== undefined || topic !== undefined) throw wrong('code and topic go with all')
+  return { offsets }
+}
+
+function isOffset(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function textOf(value: unknown, name: string): string | undefined {
+  if (value === undefined || typeof value === 'string') return value
+  throw wrong(`and ${name} is text`)
+}
+
+function wrong(reason: string): AldebaranError {
+  return new AldebaranError('BODY_INVALID', `the body is {"offsets": [1, 2]} or {"all": true}, ${reason}`)
+}
