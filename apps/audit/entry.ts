@@ -1,0 +1,36 @@
+/**
+ * The auditor as the environment sets it up; what `aldebaran run` and the worker threads import.
+ *
+ * AUDIT_IDS         integer or text (default): how order ids are spelled
+ * AUDIT_DELTA_MS    Δt in ms (default 10000)
+ * AUDIT_PARTITIONS  partitions of each topic (default 4)
+ */
+import { AldebaranError } from 'aldebaran'
+import { type Audit, type AuditSettings, buildAudit } from './app.ts'
+
+export function auditFromEnvironment(environment: NodeJS.ProcessEnv): Audit {
+  const ids = environment.AUDIT_IDS ?? 'text'
+  if (ids !== 'integer' && ids !== 'text') {
+    throw new AldebaranError('OPTION_INVALID', `AUDIT_IDS: '${ids}' is neither integer nor text`, {
+      option: 'AUDIT_IDS',
+    })
+  }
+  const settings: AuditSettings = { ids }
+  const delta = wholeNumber(environment, 'AUDIT_DELTA_MS')
+  if (delta !== undefined) settings.deltaMs = delta
+  const partitions = wholeNumber(environment, 'AUDIT_PARTITIONS')
+  if (partitions !== undefined) settings.partitions = partitions
+  return buildAudit(settings)
+}
+
+function wholeNumber(environment: NodeJS.ProcessEnv, option: string): number | undefined {
+  const text = environment[option]
+  if (text === undefined || text === '') return undefined
+  if (!/^[1-9][0-9]{0,12}$/.test(text)) {
+    throw new AldebaranError('OPTION_INVALID', `${option}: '${text}' is not a whole number from 1`, { option })
+  }
+  return Number(text)
+}
+
+const audit = auditFromEnvironment(process.env)
+export const app = audit.application

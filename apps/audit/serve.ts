@@ -1,0 +1,45 @@
+import { extname } from 'node:path'
+import { embedded, type Running, type RunSettings, run } from 'aldebaran'
+import { auditFromEnvironment } from './entry.ts'
+import { replayInto } from './replay.ts'
+
+export interface ServeSettings {
+  /** Folder of the log. */
+  data: string
+  host: string
+  port: number
+  /** Default 'disk'. */
+  durability?: 'process' | 'disk'
+  workers?: number
+  /** How many times faster than they happened the sample trades are played; 0: not at all. Default 2000. */
+  speed?: number
+  report?: NonNullable<RunSettings['report']>
+}
+
+/** Runs the auditor on the real trades that come with it. */
+export async function serveApplication(settings: ServeSettings): Promise<Running> {
+  const audit = auditFromEnvironment(process.env)
+  const runSettings: RunSettings = {
+    // Whoever serves several applications stops them together.
+    signals: false,
+    log: embedded(settings.data, { durability: settings.durability ?? 'disk' }),
+    http: { host: settings.host, port: settings.port },
+    entry: new URL(`./entry${extname(import.meta.url)}`, import.meta.url),
+  }
+  if (settings.workers !== undefined) runSettings.workers = settings.workers
+  if (settings.report !== undefined) runSettings.report = settings.report
+  const running = await run(audit.application, runSettings)
+  const speed = settings.speed ?? 2000
+  if (speed > 0) {
+    const stop = new AbortController()
+    const replay = replayInto(running.log, audit, { speed, signal: stop.signal }).catch((error: unknown) => {
+      // The auditor goes on without sample data.
+      settings.report?.('error', 'the replay of the sample trades ended', { error: String(error) })
+    })
+    running.onStop(async () => {
+      stop.abort()
+      await replay
+    })
+  }
+  return running
+}
