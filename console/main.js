@@ -1,0 +1,212 @@
+// @ts-check
+// The first page: follows the figures of the process and keeps every panel true to them.
+import { follow, get, keepToken, token } from './api.js'
+import { byId, html, setText } from './element.js'
+import { bytes, clock, duration, span } from './format.js'
+import { sentencesOf } from './graph-flow.js'
+import { GraphView } from './graph-view.js'
+import { Figures, showLag, showLetters, showTables, showWorkers } from './panels.js'
+import { RecordsPanel } from './records-panel.js'
+
+/**
+ * @typedef {import('../src/http/stats-shape.ts').Stats} Stats
+ * @typedef {import('../src/http/stats-shape.ts').ApplicationStats} ApplicationStats
+ */
+
+const LETTERS_MS = 5000
+
+const element = (/** @type {string} */ id) => byId(id, HTMLElement)
+const graphs = element('graphs')
+const graphText = element('graph-text')
+const state = element('state')
+const banner = element('banner')
+const dialog = byId('token-dialog', HTMLDialogElement)
+const figures = new Figures(element('figures'))
+const records = new RecordsPanel({
+  target: element('records'),
+  select: byId('topic', HTMLSelectElement),
+  hold: byId('hold', HTMLButtonElement),
+  unauthorized: askForToken,
+})
+const calm = matchMedia('(prefers-reduced-motion: reduce)')
+
+/** @type {Map<string, { view: GraphView, frame: HTMLElement }>} */
+const views = new Map()
+/** @type {Stats | null} */
+let latest = null
+let lettersAt = 0
+let sentences = ''
+let stop = () => {}
+
+byId('token-form', HTMLFormElement).addEventListener('submit', () => {
+  keepToken(byId('token', HTMLInputElement).value.trim())
+  start()
+  records.start()
+})
+new ResizeObserver(() => latest && showGraphs(latest)).observe(graphs)
+requestAnimationFrame(animate)
+start()
+
+function start() {
+  stop()
+  stop = follow(
+    '/stats/stream',
+    {
+      event: data => show(/** @type {Stats} */ (data)),
+      state: (now, error) => {
+        if (now === 'lost') showLoss(error)
+      },
+      unauthorized: askForToken,
+    },
+    '/stats',
+  )
+}
+
+function askForToken() {
+  showState('waiting', 'waits for a token')
+  element('token-wrong').hidden = token() === null
+  if (!dialog.open) dialog.showModal()
+}
+
+/** @param {Stats} stats */
+function show(stats) {
+  latest = stats
+  document.body.classList.remove('lost')
+  const names = stats.applications.map(app => app.name).join(' · ')
+  setText(element('names'), names)
+  document.title = `${stats.status === 'ok' ? '' : '⚠ '}${names} – Aldebaran`
+  setText(element('uptime'), `up ${span(stats.process.uptimeMs)}`)
+  showHealth(stats)
+  figures.update(stats)
+  showGraphs(stats)
+  showTables(element('tables'), stats)
+  showLag(element('lag'), stats)
+  showWorkers(element('workers'), stats)
+  showProcess(stats)
+  records.update(stats)
+  if (Date.now() - lettersAt > LETTERS_MS) {
+    lettersAt = Date.now()
+    void refreshLetters(stats)
+  }
+}
+
+/** @param {Stats} stats */
+function showHealth(stats) {
+  const problems = stats.applications.flatMap(app =>
+    app.problems.map(
+      problem =>
+        `${app.name}${problem.worker === null ? '' : `, worker ${problem.worker}`}: ` +
+        `${problem.message}${problem.code ? ` (${problem.code})` : ''}`,
+    ),
+  )
+  if (stats.status !== 'ok') showState('failing', 'failing')
+  else if (stats.ready) showState('ok', 'running')
+  else showState('waiting', 'starting')
+  showBanner(stats.status === 'ok' ? '' : problems.join('\n') || 'The process reports a failure.')
+}
+
+/** @param {Error | null} error */
+function showLoss(error) {
+  document.body.classList.add('lost')
+  showState('failing', 'no connection')
+  const seen = latest === null ? '' : ` What is shown is of ${clock(latest.time).slice(0, 8)}.`
+  const why = error === null || error instanceof TypeError ? '' : ` (${error.message})`
+  showBanner(`The connection to the process is lost${why}. It is tried again by itself.${seen}`)
+}
+
+/**
+ * @param {'ok' | 'waiting' | 'failing'} kind
+ * @param {string} text
+ */
+function showState(kind, text) {
+  state.dataset.state = kind
+  setText(state, text)
+}
+
+/** @param {string} text none: no banner */
+function showBanner(text) {
+  banner.hidden = text === ''
+  setText(banner, text)
+}
+
+/** @param {Stats} stats */
+function showGraphs(stats) {
+  for (const app of stats.applications) {
+    const known = views.get(app.name) ?? addView(app)
+    known.view.update(app, graphs.clientWidth)
+  }
+  for (const [name, { frame }] of views) {
+    if (stats.applications.some(app => app.name === name)) continue
+    frame.remove()
+    views.delete(name)
+  }
+  showSentences(stats.applications)
+}
+
+/** @param {ApplicationStats} app */
+function addView(app) {
+  if (views.size === 0) graphs.replaceChildren()
+  const view = new GraphView(topic => {
+    records.choose(topic)
+    element('records-title').scrollIntoView({ block: 'nearest', behavior: calm.matches ? 'auto' : 'smooth' })
+  })
+  const frame = html('div', { class: 'graph-frame' }, view.element)
+  graphs.append(frame)
+  const added = { view, frame }
+  views.set(app.name, added)
+  return added
+}
+
+/** @param {readonly ApplicationStats[]} applications */
+function showSentences(applications) {
+  const lines = applications.map(app => ({ name: app.name, lines: sentencesOf(app.graph) }))
+  const joined = JSON.stringify(lines)
+  if (joined === sentences) return
+  sentences = joined
+  graphText.replaceChildren(
+    ...lines.flatMap(app => [html('h3', {}, app.name), html('ul', {}, ...app.lines.map(line => html('li', {}, line)))]),
+  )
+}
+
+/** @param {Stats} stats */
+function showProcess({ process }) {
+  const { rssBytes, heapBytes, cpu, eventLoopDelayMs } = process
+  setText(
+    element('process'),
+    `${cpu.toFixed(2)} cores · ${bytes(rssBytes)} resident, ${bytes(heapBytes)} heap · event loop p99 ${duration(eventLoopDelayMs.p99)}`,
+  )
+}
+
+/** @param {Stats} stats */
+async function refreshLetters(stats) {
+  const pages = await Promise.all(
+    stats.applications.map(app =>
+      get(`/dead-letters?limit=8&application=${encodeURIComponent(app.name)}`).catch(() => null),
+    ),
+  )
+  if (pages.every(page => page === null)) return showLetters(element('letters'), null)
+  const letters = pages.flatMap(page => /** @type {{ letters?: Letter[] } | null} */ (page)?.letters ?? [])
+  showLetters(
+    element('letters'),
+    letters.map(letter => ({
+      code: letter.code,
+      message: letter.message,
+      topic: letter.source?.topic ?? `timer ${letter.timer}`,
+      time: clock(letter.time).slice(0, 8),
+    })),
+  )
+}
+
+/** @typedef {{ code: string, message: string, source: { topic: string } | null, timer: string | null, time: number }} Letter */
+
+let frameAt = 0
+
+/** @param {number} now */
+function animate(now) {
+  const seconds = Math.min(0.1, (now - frameAt) / 1000)
+  frameAt = now
+  if (!calm.matches && !document.body.classList.contains('lost')) {
+    for (const { view } of views.values()) view.move(seconds)
+  }
+  requestAnimationFrame(animate)
+}

@@ -1,0 +1,84 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { extname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Command } from 'commander'
+import { AldebaranError } from '../../errors.ts'
+import type { Running } from '../../runtime/start.ts'
+import { Interrupted } from '../failure.ts'
+import { durability, port, wholeNumber } from '../option-values.ts'
+import { packageFile, packageModule } from '../package-files.ts'
+import type { Session } from '../session.ts'
+
+/** What `serveApplication` of an application's `serve` module is given. */
+export interface ServeOptions {
+  data: string
+  host: string
+  port: number
+  durability?: 'process' | 'disk'
+  workers?: number
+}
+
+interface ServeModule {
+  serveApplication(options: ServeOptions): Promise<Running>
+}
+
+export function define(command: Command, session: Session): void {
+  command
+    .option('--host <address>', 'where to listen', '127.0.0.1')
+    .option('--port <number>', 'where to listen; each further application takes the next port', port, 8000)
+    .option('--data <folder>', 'where to keep the data', './data')
+    .addOption(durability())
+    .option('--workers <count>', 'threads of each application (default: one for each core but one)', wholeNumber)
+    .action((options: ServeOptions) => up(session, options))
+}
+
+async function up(session: Session, options: ServeOptions): Promise<void> {
+  const names = applicationNames()
+  if (names.length === 0) throw new AldebaranError('NOT_FOUND', 'there is no application here that can be started')
+  const started: Running[] = []
+  try {
+    for (const [i, name] of names.entries()) {
+      const module = (await import(packageModule(`apps/${name}/serve`).href)) as ServeModule
+      const port = options.port === 0 ? 0 : options.port + i
+      const running = await module.serveApplication({ ...options, port, data: join(resolve(options.data), name) })
+      started.push(running)
+      announce(session, running)
+      if (session.signal.aborted) throw new Interrupted()
+    }
+    await untilEnd(session, started)
+  } finally {
+    await Promise.all(started.map(running => running.stop()))
+  }
+}
+
+/** Folders of `apps` with a `serve` module. */
+function applicationNames(): string[] {
+  const folder = fileURLToPath(packageFile('apps/'))
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .filter(name => existsSync(join(folder, name, `serve${extname(import.meta.url)}`)))
+    .sort()
+}
+
+/** Prints where an application is to be found. */
+export function announce({ out }: Session, running: Running): void {
+  const { url } = running
+  const { name } = running.application
+  if (out.json) {
+    out.value({ application: name, url })
+    return
+  }
+  const where = url === null ? 'runs without an API' : `runs at ${out.style('cyan', url)}`
+  out.text(`${out.style('bold', name)} ${where}. Ctrl-C stops it.`)
+}
+
+/** Waits for Ctrl-C. Throws when an application cannot go on. */
+export async function untilEnd({ signal }: Session, applications: readonly Running[]): Promise<void> {
+  if (signal.aborted) return
+  // A timer keeps the process alive even if the application has nothing that does.
+  const alive = setInterval(() => {}, 1 << 30)
+  const interrupted = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+  const failure = await Promise.race([interrupted, ...applications.map(running => running.failed)])
+  clearInterval(alive)
+  if (failure !== undefined) throw failure
+}

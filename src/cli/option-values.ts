@@ -1,0 +1,23 @@
+import { InvalidArgumentError, Option } from 'commander'
+
+export function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isSafeInteger(value) || value < 1) {
+    throw new InvalidArgumentError('It is not a whole number from 1.')
+  }
+  return value
+}
+
+/** A port, or 0: any free one. */
+export function port(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isInteger(value) || value < 0 || value > 65_535) {
+    throw new InvalidArgumentError('It is not a port, 0 to 65535.')
+  }
+  return value
+}
+
+export function durability(): Option {
+  const option = new Option('--durability <kind>', 'what a commit survives: power loss, or only the end of the process')
+  return option.choices(['disk', 'process'])
+}
