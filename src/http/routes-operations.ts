@@ -63,6 +63,7 @@ export function operationRoutes(app: FastifyInstance, { site, stats, metrics }: 
   app.get(
     '/stats/stream',
     {
+      exposeHeadRoute: false,
       config: { tokenInQuery: true },
       schema: {
         tags: ['operations'],

@@ -124,6 +124,7 @@ export function recordRoutes(app: FastifyInstance, context: HttpContext): void {
   app.get<{ Params: { topic: string }; Querystring: TailQuery }>(
     '/topics/:topic/tail',
     {
+      exposeHeadRoute: false,
       config: { tokenInQuery: true },
       schema: {
         tags: ['records'],

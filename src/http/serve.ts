@@ -8,6 +8,7 @@ import { BODY_TYPES } from './body.ts'
 import type { HttpContext } from './context.ts'
 import { errorHandler } from './failures.ts'
 import { Ingest } from './ingest.ts'
+import { limitLoad } from './load.ts'
 import { makeMetrics } from './metrics.ts'
 import { describeApi } from './openapi.ts'
 import { consoleRoutes } from './routes-console.ts'
@@ -121,6 +122,7 @@ async function build(context: HttpContext): Promise<FastifyInstance> {
     })
   })
   guard(app, settings)
+  limitLoad(app, settings)
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown'
     metrics.requests.inc({ method: request.method, route, status: String(reply.statusCode) })

@@ -1,7 +1,7 @@
 /**
  * Reads records from a run of RecordBatch v2 bytes without making an object per record.
  *
- * 1. Only a batch with a right length and CRC is entered.
+ * 1. Only a batch with a right length and CRC is entered; one that is `verified` had its CRC checked before.
  * 2. No byte outside the records of the batch is read: each field leaves at least the bytes that must follow it.
  * 3. The records of a batch use all of its bytes, their count is that of the header, and their offsets ascend.
  * 4. A field of the cursor keeps its representation (offsets and timestamps are doubles, positions small integers),

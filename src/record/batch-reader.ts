@@ -70,6 +70,13 @@ export class BatchReader {
   protected previousDelta = -1
   protected lastDelta = -1
 
+  readonly #verified: boolean
+
+  /** `verified`: the batches were checked before, by `verifyBatch` or by a reader of the log. Default: false. */
+  constructor(options: { verified?: boolean } = {}) {
+    this.#verified = options.verified ?? false
+  }
+
   /** Points the cursor before the first batch of `bytes[start, end)`. A partial batch at the end is ignored. */
   reset(bytes: Buffer, start: number, end: number): void {
     this.source = bytes
@@ -94,7 +101,7 @@ export class BatchReader {
     checkLength(bytes, start, available)
     const length = batchLength(bytes, start)
     if (length > available) return false
-    checkHeader(bytes, start)
+    if (!this.#verified) checkHeader(bytes, start)
 
     const attributes = readInt16(bytes, start + ATTRIBUTES)
     const codec = attributes & COMPRESSION_MASK

@@ -15,6 +15,7 @@ import type { TableQuery } from './queries.ts'
 import { countTables, planTasks, type TaskPlan } from './task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, type WorkerSettings } from './worker.ts'
 import { type Report, WorkerHost } from './worker-host.ts'
+import type { WorkerProblem } from './worker-thread.ts'
 
 /** Where the log is. Made by `embedded`. */
 export interface LogLocation {
@@ -58,7 +59,7 @@ export interface Health {
   /** Every worker runs its tasks: state is restored and nothing blocks. */
   ready: boolean
   /** `worker` is null for what concerns all of them. */
-  problems: { worker: number | null; code: string | null; message: string }[]
+  problems: ({ worker: number | null } & WorkerProblem)[]
 }
 
 /** An application that runs. */
@@ -107,10 +108,11 @@ export class Running {
 
   health(): Health {
     const problems: Health['problems'] = this.workers.flatMap((worker, i) =>
-      worker.problem === null ? [] : [{ worker: i, code: worker.problem.code, message: worker.problem.message }],
+      worker.problem === null ? [] : [{ worker: i, ...worker.problem }],
     )
     if (this.#failure !== null) {
-      problems.unshift({ worker: null, code: this.#failure.code, message: this.#failure.message })
+      const { code, message, details } = this.#failure
+      problems.unshift({ worker: null, code, message, details })
     }
     return {
       status: problems.length === 0 ? 'ok' : 'failing',

@@ -12,7 +12,7 @@ export class TaskInput {
   readonly reader: PartitionReader
   readonly push: Push
   readonly schema: Schema<unknown>
-  readonly cursor = new BatchCursor()
+  readonly cursor = new BatchCursor({ verified: true })
   /** The next offset to process; what is before it was processed. */
   position: number
   /** The position the last unit carried. */

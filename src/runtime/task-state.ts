@@ -85,7 +85,7 @@ function restore(table: TaskTable, topic: string, partition: number, environment
   const begun = clock.monotonic()
   const reader = log.reader(topic, partition, 'earliest')
   const first = reader.position
-  const cursor = new BatchCursor()
+  const cursor = new BatchCursor({ verified: true })
   while (reader.poll(RESTORE_BYTES)) {
     cursor.reset(reader.chunk, 0, reader.size)
     try {

@@ -10,14 +10,14 @@
  */
 import { extname } from 'node:path'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
-import { AldebaranError, messageOf } from '../errors.ts'
+import { AldebaranError, ERROR_CODES, type ErrorCode, messageOf } from '../errors.ts'
 import { type LogAddress, wakeClient } from '../log/client.ts'
 import type { RowCopy } from '../state/contract.ts'
 import type { MemoryBudget } from '../state/memory-budget.ts'
 import { Measures } from './measures.ts'
 import type { TableQuery } from './queries.ts'
 import { workerFlags } from './worker-flags.ts'
-import type { FromWorker, WorkerThreadData } from './worker-thread.ts'
+import type { FromWorker, QueryAnswer, WorkerProblem, WorkerThreadData } from './worker-thread.ts'
 
 /** A thread that died is started again after this long, ms. */
 const RESPAWN_MS = 250
@@ -37,7 +37,7 @@ export interface WorkerHostSettings
 export class WorkerHost {
   readonly measures: Measures
   state = 'starting'
-  problem: { message: string; code: string | null } | null = null
+  problem: WorkerProblem | null = null
   /** Why the first thread could not even find the application; null: it did. */
   failure: AldebaranError | null = null
   readonly #settings: WorkerHostSettings
@@ -114,8 +114,9 @@ export class WorkerHost {
     this.#queries = port1
     this.#found = false
     this.state = 'starting'
-    port1.on('message', ({ id, rows }: { id: number; rows: RowCopy[] | undefined }) => {
-      this.#asked.get(id)?.resolve(rows)
+    port1.on('message', ({ id, rows, problem }: QueryAnswer) => {
+      if (problem === null) this.#asked.get(id)?.resolve(rows)
+      else this.#asked.get(id)?.reject(errorOf(problem))
       this.#asked.delete(id)
     })
     port1.unref()
@@ -126,7 +127,7 @@ export class WorkerHost {
         this.#found = true
         this.#everFound = true
         this.state = message.state
-        this.problem = message.problem === null ? null : { message: message.problem, code: message.code }
+        this.problem = message.problem
       }
     })
     let cause: unknown = null
@@ -168,7 +169,7 @@ export class WorkerHost {
       )
     }
     this.state = 'waiting'
-    this.problem = { message: `the worker thread ended: ${message}`, code: 'WORKER_DIED' }
+    this.problem = { message: `the worker thread ended: ${message}`, code: 'WORKER_DIED', details: {} }
     this.measures.add('restarts', 1)
     report('error', 'a worker thread ended; it is started again', {
       worker,
@@ -176,4 +177,10 @@ export class WorkerHost {
       stack: cause instanceof Error ? cause.stack : undefined,
     })
   }
+}
+
+function errorOf({ code, message, details }: WorkerProblem): Error {
+  return code !== null && code in ERROR_CODES
+    ? new AldebaranError(code as ErrorCode, message, details)
+    : new Error(message)
 }

@@ -5,7 +5,9 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { isMainThread, type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { AldebaranError, messageOf } from '../errors.ts'
 import { connectLog, type LogAddress } from '../log/client.ts'
+import type { RowCopy } from '../state/contract.ts'
 import { MemoryBudget } from '../state/memory-budget.ts'
 import { systemClock } from '../time/clock.ts'
 import type { Application } from './application.ts'
@@ -35,13 +37,28 @@ export interface WorkerThreadData {
   queries: MessagePort
 }
 
+/** Why a worker, or a task of it, does not go on. */
+export interface WorkerProblem {
+  message: string
+  code: string | null
+  /** What the message speaks of: topic, partition, offset … */
+  details: AldebaranError['details']
+}
+
 export type FromWorker =
   | { kind: 'report'; level: 'info' | 'warn' | 'error'; message: string; details: Record<string, unknown> }
-  | { kind: 'state'; state: string; problem: string | null; code: string | null }
+  | { kind: 'state'; state: string; problem: WorkerProblem | null }
 
 export interface QueryMessage {
   id: number
   query: TableQuery
+}
+
+export interface QueryAnswer {
+  id: number
+  /** Undefined: the table is not here, or the question cannot be answered for the `problem`. */
+  rows: RowCopy[] | undefined
+  problem: WorkerProblem | null
 }
 
 async function runThread(data: WorkerThreadData, tell: (message: FromWorker) => void): Promise<void> {
@@ -66,8 +83,7 @@ async function runThread(data: WorkerThreadData, tell: (message: FromWorker) => 
     const now = `${worker.state} ${problem}`
     if (now === told) return
     told = now
-    const code = (worker.problem as { code?: string } | null)?.code ?? null
-    tell({ kind: 'state', state: worker.state, problem, code })
+    tell({ kind: 'state', state: worker.state, problem: problemOf(worker.problem) })
   }
   // Tells that the application was found, before what may take long.
   tellState()
@@ -80,7 +96,7 @@ async function runThread(data: WorkerThreadData, tell: (message: FromWorker) => 
       asked = receiveMessageOnPort(data.queries)
     ) {
       const { id, query } = asked.message as QueryMessage
-      data.queries.postMessage({ id, rows: answerQuery(worker, query) })
+      data.queries.postMessage({ id, ...answered(worker, query) })
     }
     const worked = worker.step()
     tellState()
@@ -93,6 +109,22 @@ async function runThread(data: WorkerThreadData, tell: (message: FromWorker) => 
   tellState()
   await log.close()
   data.queries.close()
+}
+
+function problemOf(error: Error | null): WorkerProblem | null {
+  if (error === null) return null
+  return error instanceof AldebaranError
+    ? { message: error.message, code: error.code, details: error.details }
+    : { message: messageOf(error), code: null, details: {} }
+}
+
+/** A question that cannot be answered is an answer too: it must not end the thread. */
+function answered(worker: TaskWorker, query: TableQuery): Pick<QueryAnswer, 'rows' | 'problem'> {
+  try {
+    return { rows: answerQuery(worker, query), problem: null }
+  } catch (error) {
+    return { rows: undefined, problem: problemOf(error instanceof Error ? error : new Error(messageOf(error))) }
+  }
 }
 
 const data = workerData as WorkerThreadData | null

@@ -40,9 +40,8 @@ export const lists = topic('lists', {
   partitions: 1,
 })
 
-/** Orders with this amount are poison until it is allowed. */
+/** An order of this amount is poison, but when it is replayed. */
 export const POISON = 666
-/** While a record with this note is the newest of a client, its poison is taken. */
 const shop = pipeline('shop')
 const books = shop.table('books', {
   key: int64(),
@@ -70,6 +69,7 @@ books.on('forget', book => {
 
 export const app = application('shop', { pipelines: [shop], topics: [blobs, notes, lists] })
 
-export function startShop(folder: string): Promise<Running> {
-  return start(app, { log: embedded(folder, { durability: 'process' }), entry: new URL(import.meta.url), workers: 2 })
+export function startShop(folder: string, maxSize: string): Promise<Running> {
+  const log = embedded(folder, { durability: 'process', maxSize })
+  return start(app, { log, entry: new URL(import.meta.url), workers: 2 })
 }

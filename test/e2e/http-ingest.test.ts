@@ -255,3 +255,21 @@ test('many requests at once are each appended once', async () => {
   assert.equal(values.length, 80)
   assert.deepEqual(new Set(values.map(Math.abs)).size, 40)
 })
+
+test('a store that is full answers 503, and what was accepted before stays', async () => {
+  const small = await TestSite.open({}, '8MB')
+  try {
+    const blob = new Uint8Array(500_000)
+    let accepted = 0
+    let refused = await small.post('/topics/blobs/records', blob, 'application/octet-stream')
+    for (; refused.status === 200 && accepted < 100; accepted++) {
+      refused = await small.post('/topics/blobs/records', blob, 'application/octet-stream')
+    }
+    assert.equal(refused.status, 503)
+    assert.equal(refused.body.error.code, 'STORE_FULL')
+    assert.equal(refused.headers.get('retry-after'), '1')
+    assert.equal((await small.get('/topics/blobs')).body.records, accepted)
+  } finally {
+    await small.close()
+  }
+})

@@ -25,9 +25,9 @@ export class TestSite {
     this.#close = close
   }
 
-  static async open(settings: HttpSettings = {}): Promise<TestSite> {
+  static async open(settings: HttpSettings = {}, maxSize = '1GB'): Promise<TestSite> {
     const folder = await mkdtemp(join(tmpdir(), 'aldebaran-http-'))
-    const running = await startShop(folder)
+    const running = await startShop(folder, maxSize)
     try {
       const server = await serve([running], { port: 0, tokens: [], ...settings })
       await running.ready()

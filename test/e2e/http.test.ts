@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { after, before, test } from 'node:test'
 import type { AldebaranError } from '../../src/errors.ts'
@@ -178,4 +179,14 @@ test('closing ends streams and frees the port', async () => {
   for (const response of responses) assert.equal(response.status, 200)
   for (const response of responses) assert.match(await response.text(), /: the server stops\n\n$/)
   await assert.rejects(fetch(`${other.url}/health`))
+})
+
+test('every metric is documented', async () => {
+  const documented = await readFile(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
+  const named = [...(await site.get('/metrics')).text.matchAll(/^# TYPE (\w+)/gm)].map(match => match[1]!)
+  assert.ok(named.length > 20)
+  for (const name of named) {
+    const short = name.replace(/^aldebaran_event_loop_delay_max/, '…_max')
+    assert.ok(documented.includes(`\`${short}\``), name)
+  }
 })
