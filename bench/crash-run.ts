@@ -35,7 +35,7 @@ export interface CrashResult {
   restored: number
 }
 
-const UNIT_MESSAGES = 250
+const UNIT_MESSAGES = 100
 const UNITS_UNDER_WAY = 8
 /** Longer than any run: no book is due before the end, so it is known what each must be. */
 const DELTA_MS = 6 * 3_600_000

@@ -29,7 +29,8 @@ async function main([name, ...args]: string[]): Promise<number> {
   try {
     const { bench } = (await import(pathToFileURL(join(FOLDER, `${name}.ts`)).href)) as BenchModule
     await bench(args)
-    return 0
+    // A benchmark whose results are wrong says so.
+    return Number(process.exitCode ?? 0)
   } catch (error) {
     // A wrong option is the user's to correct; anything else is ours, and its stack says where.
     const expected = error instanceof AldebaranError && error.code === 'OPTION_INVALID'

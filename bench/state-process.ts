@@ -153,6 +153,8 @@ function answer(): StateAnswer {
   }
 }
 
+// The one that measures is gone: so is the reason to run.
+process.on('disconnect', () => process.exit(1))
 process.on('message', async (command: StateCommand) => {
   worst = 0
   if (command.kind === 'requests') await send(requests(command.orders))

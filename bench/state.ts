@@ -43,6 +43,8 @@ export async function bench(args: string[]): Promise<void> {
       seconds: Number((restored.restoreMs / workers / 1000).toFixed(3)),
       rate: Math.round(restored.restoredRecords / (restored.restoreMs / workers / 1000)),
       missing: rows - restored.rows,
+      rss_mb: Math.round(restored.rssMb),
+      rss_anonymous_mb: Math.round(restored.anonymousMb),
     })
     const rewritten = await auditor.ask({ kind: 'purchases', orders: rows, rounds: rewrites })
     result({

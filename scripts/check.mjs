@@ -13,6 +13,7 @@ const MODULES = join(ROOT, 'node_modules')
 const CHECKS = {
   format: [join(MODULES, '@biomejs', 'biome', 'bin', 'biome'), 'ci', '--colors=off', '.'],
   types: [join(MODULES, 'typescript', 'bin', 'tsc'), '--project', '.', '--pretty', 'false'],
+  console: [join(MODULES, 'typescript', 'bin', 'tsc'), '--project', 'console', '--pretty', 'false'],
   unused: [join(MODULES, 'knip', 'bin', 'knip.js'), '--no-progress'],
   imports: [join(ROOT, 'scripts', 'import-direction.mjs')],
 }

@@ -8,6 +8,13 @@ export function wholeNumber(text: string): number {
   return value
 }
 
+/** From 0 to 1. */
+export function share(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= 0 && value <= 1)) throw new InvalidArgumentError('It is not from 0 to 1.')
+  return value
+}
+
 /** A port, or 0: any free one. */
 export function port(text: string): number {
   const value = Number(text)

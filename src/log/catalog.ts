@@ -10,7 +10,17 @@ import { type KeyValueStore, WriteList } from './key-value.ts'
 import { batchKey, bounds, graveKey, idOf, partitionKey, positionKey, timeKey, topicKey } from './keys.ts'
 import { PartitionState } from './partition.ts'
 import { readPositions } from './positions.ts'
-import { checkTopic, encodeTopic, freeIds, type IdRun, idIn, readTopics, type Topic, unknownTopic } from './topics.ts'
+import {
+  checkTopic,
+  encodeTopic,
+  freeIds,
+  type IdRun,
+  idIn,
+  readTopics,
+  sameOptions,
+  type Topic,
+  unknownTopic,
+} from './topics.ts'
 
 /** More of a grave is looked at in one go when there is nothing to delete in it. */
 const PARTITIONS_AT_ONCE = 64
@@ -81,7 +91,7 @@ export class Catalog {
     return [...this.#states.values()].filter(state => state.start > state.floor)
   }
 
-  /** The topic as it would be created, or null when it is there already. */
+  /** The topic as it would be created or changed, or null when it is there already and alike. */
   plan(name: string, options: TopicOptions): Topic | null {
     checkTopic(name, options)
     const existing = this.topics.get(name)
@@ -89,7 +99,9 @@ export class Catalog {
       const runs = [...this.topics.values()].map(topic => ({ firstId: topic.firstId, count: topic.info.partitions }))
       return { firstId: freeIds([...runs, ...this.#graves], options.partitions), info: { ...options, name } }
     }
-    if (existing.info.partitions === options.partitions) return null
+    if (existing.info.partitions === options.partitions) {
+      return sameOptions(existing.info, options) ? null : { firstId: existing.firstId, info: { ...options, name } }
+    }
     throw new AldebaranError(
       'TOPIC_EXISTS',
       `Topic ${name} exists with ${existing.info.partitions} partitions, not ${options.partitions}`,
@@ -103,10 +115,12 @@ export class Catalog {
     return writes
   }
 
+  /** It was created or changed. */
   created(topic: Topic): void {
+    const isNew = !this.topics.has(topic.info.name)
     this.#ends.beginPublish()
     this.topics.set(topic.info.name, topic)
-    for (let index = 0; index < topic.info.partitions; index++) this.#add(topic, index, undefined)
+    for (let index = 0; isNew && index < topic.info.partitions; index++) this.#add(topic, index, undefined)
     this.#ends.publishTopics()
     this.#ends.endPublish()
   }

@@ -21,7 +21,7 @@ export interface TopicOptions {
   retentionBytes?: number
   /** Delete batches whose newest record is older than this, in ms. Default: never. */
   retentionMs?: number
-  /** Key and value schema, as `format` and `definition` of Schema: told by tools, compared at start. */
+  /** Key and value schema, as `format` and `definition` of Schema: told by tools. Taken over at each start. */
   key?: StoredSchema
   value?: StoredSchema
   /** Made by the runtime (changelog, repartition): hidden from lists unless asked for. */
@@ -130,7 +130,10 @@ export interface Log {
   topics(options?: { internal?: boolean }): TopicInfo[]
   topic(name: string): TopicInfo | undefined
   partition(topic: string, partition: number): PartitionInfo
-  /** Creates the topic; one that exists alike is left as it is; with other partitions: TOPIC_EXISTS. */
+  /**
+   * Creates the topic. One that exists takes over retention and schemas, and keeps its records; with other partitions:
+   * TOPIC_EXISTS.
+   */
   createTopic(name: string, options: TopicOptions): Promise<void>
   deleteTopic(name: string): Promise<void>
 

@@ -24,8 +24,9 @@ export function retain(
   while (done < steps && state.floor < state.end && mayBeDead(state, topic)) {
     if (!learnFloor(store, state) || !isDead(state, topic, now)) break
     writes.delete(batchKey(state.id, state.floor))
-    state.bytes -= state.floorBytes
     state.floor = state.floorEnd
+    // A damaged batch may have another length than it had.
+    state.bytes = state.floor === state.end ? 0 : Math.max(0, state.bytes - state.floorBytes)
     state.floorEnd = 0
     state.start = Math.max(state.start, state.floor)
     done++

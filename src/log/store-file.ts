@@ -17,9 +17,11 @@ import {
   readdirSync,
   readSync,
   statfsSync,
+  statSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { AldebaranError, messageOf } from '../errors.ts'
+import { findDamage } from './store-pages.ts'
 
 const DATA_FILE = 'store.mdb'
 const OURS = new Set([DATA_FILE, `${DATA_FILE}-lock`, 'lost+found'])
@@ -54,6 +56,7 @@ export function prepareStore(path: string, readOnly: boolean): string {
     return file
   }
   checkAccess(path, readOnly ? constants.R_OK | constants.X_OK : constants.R_OK | constants.W_OK | constants.X_OK)
+  if (!statSync(file).isFile()) throw damaged(file, 'it is no file')
   checkAccess(file, readOnly ? constants.R_OK : constants.R_OK | constants.W_OK)
   checkFile(file, readOnly)
   if (!names.includes(`${DATA_FILE}-lock`)) checkRoom(path)
@@ -99,6 +102,8 @@ function checkFile(file: string, readOnly: boolean): void {
     const problem = problemOf(descriptor, size)
     if (problem !== null) throw damaged(file, problem)
     const meta = newestMeta(descriptor)
+    const damage = treeDamage(descriptor, size)
+    if (damage !== null) throw damaged(file, damage)
     const expected = (Number(meta.readBigUInt64LE(144)) + 1) * meta.readUInt32LE(48)
     if (size >= expected) return
     if (size < expected - UNWRITTEN_PAGES * meta.readUInt32LE(48)) {
@@ -135,6 +140,21 @@ function problemOf(descriptor: number, size: number): string | null {
       return `page ${root} is damaged`
   }
   return null
+}
+
+/** Another process may be writing: what is found is true only if nothing was committed meanwhile. */
+function treeDamage(descriptor: number, size: number): string | null {
+  for (;;) {
+    const meta = newestMeta(descriptor)
+    const pageBytes = meta.readUInt32LE(48)
+    const pages = Math.max(Number(meta.readBigUInt64LE(144)) + 1, Math.floor(size / pageBytes))
+    let problem: string | null = null
+    for (const at of [88, 136]) {
+      const root = meta.readBigUInt64LE(at)
+      if (root !== NO_ROOT) problem ??= findDamage(descriptor, Number(root), pageBytes, pages)
+    }
+    if (problem === null || newestMeta(descriptor).equals(meta)) return problem
+  }
 }
 
 function newestMeta(descriptor: number): Buffer {

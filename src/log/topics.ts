@@ -51,6 +51,16 @@ export function freeIds(taken: readonly IdRun[], count: number): number {
   })
 }
 
+/** Whether nothing about a topic would change. */
+export function sameOptions(a: TopicOptions, b: TopicOptions): boolean {
+  return textOf(a) === textOf(b)
+}
+
+function textOf({ partitions, retentionBytes, retentionMs, key, value, internal }: TopicOptions): string {
+  const schemas = [key, value].map(schema => (schema === undefined ? null : [schema.format, schema.definition]))
+  return JSON.stringify([partitions, retentionBytes ?? null, retentionMs ?? null, schemas, internal === true])
+}
+
 export function encodeTopic(topic: Topic): Buffer {
   return Buffer.from(JSON.stringify(topic))
 }

@@ -4,7 +4,7 @@ import type { AnyTopic, KeyOf, ValueOf } from './topic.ts'
 /** What a handler may know of the record at hand, and where it sends other records. One object, reused. */
 export interface Context<K, S extends AnyTopic> {
   readonly key: K
-  /** Time of the record, ms since 1970; of a timer: its deadline. */
+  /** Time of the record, ms since 1970; of a timer: when it fires, by the clock it goes by. */
   readonly timestamp: number
   /** Wall clock, ms since 1970, read once a batch. */
   readonly now: number

@@ -34,7 +34,8 @@ export async function prepare(app: Application, log: Log): Promise<Map<string, R
         { topic: topic.name },
       )
     }
-    await log.createTopic(topic.name, topic.options)
+    // What an external topic keeps, and for how long, is its owner's to say.
+    if (!topic.external) await log.createTopic(topic.name, topic.options)
   }
   const versions = new Map<string, RowVersions>()
   for (const topology of app.topologies) {

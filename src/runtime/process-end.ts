@@ -55,6 +55,7 @@ export class ProcessEnd {
     this.#stopping = true
     const running = this.#running!
     if (failure !== null) tell(running, failure)
+    process.on('uncaughtException', error => this.#excuse(error))
     try {
       await running.stop()
     } catch (error) {
@@ -63,7 +64,16 @@ export class ProcessEnd {
     ends.delete(this)
     if (ends.size === 0) process.exit()
   }
+
+  /** A program that goes on writing while it is stopped finds the log closed: that is no failure of its own. */
+  #excuse(error: unknown): void {
+    if (error instanceof AldebaranError && LOST_LOG.includes(error.code)) return
+    process.exitCode = 1
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+  }
 }
+
+const LOST_LOG: readonly string[] = ['LOG_CLOSED', 'LOG_STOPPED']
 
 function tell({ application }: Running, error: unknown): void {
   process.exitCode = 1

@@ -14,7 +14,7 @@ import { prepare } from './prepare.ts'
 import type { TableQuery } from './queries.ts'
 import { countTables, planTasks, type TaskPlan } from './task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, type WorkerSettings } from './worker.ts'
-import { type Report, WorkerHost } from './worker-host.ts'
+import { RESPAWN_MS, type Report, WorkerHost } from './worker-host.ts'
 import type { WorkerProblem } from './worker-thread.ts'
 
 /** Where the log is. Made by `embedded`. */
@@ -208,6 +208,7 @@ export async function start(app: Application, settings: StartSettings): Promise<
           tables: countTables(plans),
           newAddress: () => host.address(),
           release: address => host.release(address),
+          respawnMs: RESPAWN_MS,
           report,
         }),
     )

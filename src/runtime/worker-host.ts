@@ -20,7 +20,7 @@ import { workerFlags } from './worker-flags.ts'
 import type { FromWorker, QueryAnswer, WorkerProblem, WorkerThreadData } from './worker-thread.ts'
 
 /** A thread that died is started again after this long, ms. */
-const RESPAWN_MS = 250
+export const RESPAWN_MS = 250
 
 export type Report = (level: 'info' | 'warn' | 'error', message: string, details: Record<string, unknown>) => void
 
@@ -31,6 +31,7 @@ export interface WorkerHostSettings
   newAddress: () => LogAddress
   /** Gives the address of a thread back that ended; resolves when its units are answered. */
   release: (address: LogAddress) => Promise<void>
+  respawnMs: number
   report: Report
 }
 
@@ -86,7 +87,7 @@ export class WorkerHost {
   }
 
   #spawn(): void {
-    const { tables: _, newAddress, release: __, budget, report, ...data } = this.#settings
+    const { tables: _, newAddress, release: __, respawnMs: ___, budget, report, ...data } = this.#settings
     const { port1, port2 } = new MessageChannel()
     const address = newAddress()
     this.#control = new Int32Array(new SharedArrayBuffer(4))
@@ -151,7 +152,7 @@ export class WorkerHost {
     this.#asked.clear()
     if (!this.#stopping) this.#mourn(code, cause)
     await this.#settings.release(address)
-    if (!this.#stopping) this.#respawn = setTimeout(() => this.#spawn(), RESPAWN_MS)
+    if (!this.#stopping) this.#respawn = setTimeout(() => this.#spawn(), this.#settings.respawnMs)
   }
 
   #mourn(code: number, cause: unknown): void {

@@ -56,6 +56,8 @@ export type WorkerState = 'starting' | 'running' | 'waiting' | 'stopping' | 'sto
 
 /** Share of the memory budget from which on nothing more is read. */
 const PRESSURE_LIMIT = 0.9
+/** Between two looks at the tables for memory to give back, ms. */
+const SHRINK_MS = 1000
 
 export class TaskWorker {
   state: WorkerState = 'starting'
@@ -75,6 +77,7 @@ export class TaskWorker {
   #unitOldest = Number.POSITIVE_INFINITY
   #unitOpen = false
   #pressed = false
+  #shrinkAgainAt = 0
   /** Of a task that could not be restored: its bytes are damaged. */
   #damage: Error | null = null
 
@@ -94,7 +97,8 @@ export class TaskWorker {
   step(): boolean {
     const { log, clock } = this.#environment
     log.pump()
-    if (this.#committer.failure !== null && this.state !== 'waiting') return this.#fail(this.#committer.failure)
+    const heeds = this.state !== 'waiting' && this.state !== 'stopped'
+    if (heeds && this.#committer.failure !== null) return this.#fail(this.#committer.failure)
     switch (this.state) {
       case 'starting':
         return this.#start()
@@ -130,7 +134,7 @@ export class TaskWorker {
   /** Finishes the batches at hand, commits, and stops. */
   stop(): void {
     if (this.state === 'running') this.state = 'stopping'
-    else if (this.state !== 'stopped') this.#close()
+    else if (this.state !== 'stopping') this.#close()
   }
 
   #start(): boolean {
@@ -194,10 +198,20 @@ export class TaskWorker {
     } catch (error) {
       return this.#fail(asError(error))
     }
+    this.#makeRoom()
     this.#tellProblem()
     if (!this.#unitOpen) return worked
     if (!worked || this.#unitBytes >= unitBytes || clock.monotonic() - this.#unitSince >= unitMs) this.#submit()
     return true
+  }
+
+  /** Before the next try of what found no memory: what rows do not need any more may be all that it takes. */
+  #makeRoom(): void {
+    const { clock } = this.#environment
+    if (!this.#pressed && !this.tasks.some(task => isOfMemory(task.blocked))) return
+    if (clock.monotonic() < this.#shrinkAgainAt) return
+    this.#shrinkAgainAt = clock.monotonic() + SHRINK_MS
+    for (const task of this.tasks) for (const { table } of task.states) table.shrink()
   }
 
   #tellProblem(): void {
@@ -207,10 +221,9 @@ export class TaskWorker {
     for (const task of this.tasks) problem ??= task.blocked
     if (problem === null && this.#pressed) {
       const message = `Reading stopped: ${budget.used} of the ${budget.limit} bytes of the memory budget are in use`
-      problem =
-        before instanceof AldebaranError && before.code === 'MEMORY_BUDGET'
-          ? before
-          : new AldebaranError('MEMORY_BUDGET', message, { used: budget.used, limit: budget.limit })
+      problem = isOfMemory(before)
+        ? before
+        : new AldebaranError('MEMORY_BUDGET', message, { used: budget.used, limit: budget.limit })
     }
     this.problem = problem
     if (problem === null || before?.message === problem.message) return
@@ -305,6 +318,10 @@ export class TaskWorker {
     }
     return pressed
   }
+}
+
+function isOfMemory(error: Error | null): boolean {
+  return error instanceof AldebaranError && error.code === 'MEMORY_BUDGET'
 }
 
 function asError(error: unknown): Error {

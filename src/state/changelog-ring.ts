@@ -12,8 +12,10 @@
  */
 import type { Meter } from './memory-budget.ts'
 
+const LEAST_ENTRIES = 1024
+
 export class ChangelogRing {
-  #rows = new Int32Array(1024)
+  #rows = new Int32Array(LEAST_ENTRIES)
   /** Sequence of the head, and of the next record. */
   #head = 1
   #next = 1
@@ -48,6 +50,17 @@ export class ChangelogRing {
     if (least <= this.#rows.length) return
     let size = this.#rows.length
     while (size < least) size *= 2
+    this.#resize(size)
+  }
+
+  /** Gives back what the entries that are left do not need. */
+  shrink(): void {
+    let size = LEAST_ENTRIES
+    while (size < this.length * 2) size *= 2
+    if (size < this.#rows.length) this.#resize(size)
+  }
+
+  #resize(size: number): void {
     // The changes were taken when they were made: to refuse them now would only undo and repeat them without end.
     this.#meter.add((size - this.#rows.length) * 4, true)
     const grown = new Int32Array(size)

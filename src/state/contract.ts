@@ -55,6 +55,8 @@ export interface TaskTable {
   readonly bytes: number
   /** About how many of those bytes new rows may take before the table needs more. */
   readonly spareBytes: number
+  /** Gives memory back that rows took once and do not need now. A savepoint; between batches. */
+  shrink(): void
 
   /** The one row object: at the key of the last `locate`, or the row of the last `nextDue`. */
   readonly row: Row<unknown, Fields, Timers>

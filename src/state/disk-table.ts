@@ -80,6 +80,10 @@ export class DiskTable implements TaskTable {
     return this.#rows.meter.bytes
   }
 
+  shrink(): void {
+    this.#rows.shrink()
+  }
+
   get spareBytes(): number {
     return this.#rows.spareBytes
   }

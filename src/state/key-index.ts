@@ -165,13 +165,24 @@ export class KeyIndex {
     this.#count--
   }
 
+  /** Gives back the slots that the keys that are left do not need. */
+  shrink(): void {
+    let count = LEAST_SLOTS
+    while (limitOf(count) < this.#count * 2) count *= 2
+    if (count * 2 < this.#slots.length) this.#resize(count)
+  }
+
   #grow(): void {
+    this.#resize(this.#slots.length)
+  }
+
+  /** To `count` slots, a power of 2. */
+  #resize(count: number): void {
     const old = this.#slots
-    const count = old.length
-    this.#meter.add(count * 4)
+    this.#meter.add(count * 8 - old.byteLength)
     this.#slots = new Int32Array(count * 2)
     this.#mask = count * 2 - 1
-    this.#shift--
+    this.#shift = Math.clz32(count) + 1
     this.#limit = limitOf(count)
     for (let at = 0; at < old.length; at += 2) {
       const row = old[at + 1]!

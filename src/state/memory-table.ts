@@ -54,6 +54,11 @@ export class MemoryTable implements TaskTable {
     return this.#store.meter.bytes
   }
 
+  shrink(): void {
+    this.#store.shrink()
+    this.#ring.shrink()
+  }
+
   get spareBytes(): number {
     return this.#store.spareBytes
   }

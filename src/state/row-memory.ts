@@ -109,6 +109,24 @@ export class RowMemory {
     this.#freeRow = row
   }
 
+  /** Gives back the room behind the last row that is used, when it is more than half of all. */
+  protected shrinkRows(): void {
+    let last = this.high - 1
+    while (last > 0 && (this.flagsOf(last) & USED) === 0) last--
+    const capacity = Math.max(LEAST_ROWS, last + 1)
+    if (capacity * 2 > this.#capacity) return
+    this.#freeRow = 0
+    for (let row = last; row > 0; row--) {
+      if ((this.flagsOf(row) & USED) !== 0) continue
+      this.i32[row * this.stride + this.layout.latest] = this.#freeRow
+      this.#freeRow = row
+    }
+    this.high = last + 1
+    this.#resize(capacity)
+    // A row that is taken for the first time is zero.
+    this.i32.fill(0, this.high * this.stride, capacity * this.stride)
+  }
+
   /** Rows that there is room for. */
   protected get capacity(): number {
     return this.#capacity
@@ -123,7 +141,7 @@ export class RowMemory {
     this.meter.add(bytes - (isFirst ? 0 : this.u8.length))
     const rows = new ArrayBuffer(LINE_OFFSET + bytes)
     const u8 = Buffer.from(rows, LINE_OFFSET)
-    if (!isFirst) this.u8.copy(u8)
+    if (!isFirst) this.u8.copy(u8, 0, 0, Math.min(bytes, this.u8.length))
     this.#capacity = capacity
     this.u8 = u8
     this.i32 = new Int32Array(rows, LINE_OFFSET)

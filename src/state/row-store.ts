@@ -25,6 +25,8 @@ import { DIRTY, LIVE, RowMemory, USED } from './row-memory.ts'
 /** Words of pre-images that are kept however few are used: 1 MiB. */
 const MUCH_UNDO = 256 * 1024
 const NO_KEY = Buffer.alloc(0)
+/** Changed rows that there is room for at first. */
+const LEAST_CHANGES = 64
 /** Of a key of any length: it is part of every record of the row, and on disk of the keys of its timers. */
 const MAX_KEY_BYTES = 64 * 1024
 const MAX_DISK_KEY_BYTES = 1024
@@ -49,7 +51,7 @@ export class RowStore extends RowMemory {
   used = 0
   /** Orders timers of equal deadlines; wraps. */
   sequence = 0
-  dirty = new Int32Array(64)
+  dirty = new Int32Array(LEAST_CHANGES)
   dirtyCount = 0
 
   /** What `firstDue` found. */
@@ -70,7 +72,7 @@ export class RowStore extends RowMemory {
     const expected = Math.min(options.expectedRows ?? 0, definition.maxRows)
     super(definition, layout, expected, options.charge)
     this.#words = new Int32Array(layout.stride)
-    this.#undo = new Int32Array((layout.stride + 1) * 64)
+    this.#undo = new Int32Array((layout.stride + 1) * LEAST_CHANGES)
     this.meter.add(this.#undo.byteLength + this.dirty.byteLength)
     this.index = new KeyIndex(this, layout, expected, options.seed ?? randomInt(2 ** 32), this.meter)
     for (const timer of layout.timers) this.wheels.push(new TimerWheel(timer.words, this.i32, this.f64))
@@ -245,6 +247,24 @@ export class RowStore extends RowMemory {
     if (this.arena.isSparse) this.compact()
     this.#garbageAtSavepoint = this.arena.garbage
     this.#positionAtSavepoint = this.arena.position
+  }
+
+  /** Gives back what the rows that are left do not need. A savepoint. */
+  shrink(): void {
+    this.savepoint()
+    if (this.used * 2 < this.capacity) {
+      this.row = 0
+      this.shrinkRows()
+      this.index.shrink()
+    }
+    this.#undo = this.#smallest(this.#undo, (this.stride + 1) * LEAST_CHANGES)
+    if (this.dirtyCount === 0) this.dirty = this.#smallest(this.dirty, LEAST_CHANGES)
+  }
+
+  #smallest(array: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+    if (array.length <= length) return array
+    this.meter.add((length - array.length) * 4)
+    return new Int32Array(length)
   }
 
   /** After an uncommonly long way between two savepoints. */

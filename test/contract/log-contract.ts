@@ -325,6 +325,10 @@ export function describeLog(driver: LogDriver): void {
           .sort(),
         ['a', 'b'],
       )
+      await append(log, 'b', 0, batchOf(['kept']))
+      await log.createTopic('b', { ...options, retentionMs: 9000 })
+      assert.deepEqual(log.topic('b'), { name: 'b', ...options, retentionMs: 9000 })
+      assert.equal(log.partition('b', 0).end, 1)
       await assert.rejects(log.createTopic('b', { partitions: 4 }), withCode('TOPIC_EXISTS'))
       await assert.rejects(log.createTopic('bad name', { partitions: 1 }), withCode('TOPIC_INVALID'))
       await assert.rejects(log.createTopic('c', { partitions: 0 }), withCode('TOPIC_INVALID'))

@@ -16,6 +16,8 @@ interface Line {
   charged?: number
 }
 
+const MORTAL = new URL('./programs/mortal.ts', import.meta.url)
+
 export class MortalProcess {
   readonly lines: Line[] = []
   /** What it wrote on stderr. */
@@ -24,8 +26,8 @@ export class MortalProcess {
   readonly #closed: Promise<unknown>
   #heard = Promise.withResolvers<void>()
 
-  constructor(folder: string, count = 0, program = 'mortal.ts', flags: string[] = []) {
-    this.#child = fork(new URL(`./programs/${program}`, import.meta.url), [folder, String(count)], {
+  constructor(folder: string, count = 0, program = MORTAL, flags: string[] = []) {
+    this.#child = fork(program, [folder, String(count)], {
       execArgv: flags,
       // The informative lines of the logs are of no interest.
       env: { ...process.env, LOG_LEVEL: 'warn' },

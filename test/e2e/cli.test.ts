@@ -142,6 +142,7 @@ describe('the command line', () => {
 describe('with a process that runs', () => {
   let folder = ''
   let server: ChildProcess
+  let exited: Promise<unknown[]>
   let url = ''
   const ask = (args: string[], options: Parameters<typeof aldebaran>[1] = {}) =>
     aldebaran(args, { ...options, env: { ALDEBARAN_URL: url } })
@@ -153,8 +154,11 @@ describe('with a process that runs', () => {
       env: { ...process.env, AUDIT_IDS: 'text', AUDIT_DELTA_MS: '600000' },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    const [line] = (await once(createInterface({ input: server.stdout! }), 'line')) as [string]
-    const started = JSON.parse(line) as { application: string; url: string }
+    exited = once(server, 'exit')
+    const line = once(createInterface({ input: server.stdout! }), 'line').then(([text]) => text as string)
+    const early = exited.then(([code]) => assert.fail(`the process ended with ${code} before it was ready`))
+    early.catch(() => {})
+    const started = JSON.parse(await Promise.race([line, early])) as { application: string; url: string }
     assert.equal(started.application, 'audit')
     url = started.url
     const trades = [
@@ -171,8 +175,9 @@ describe('with a process that runs', () => {
     await ask(['tail', 'audit.dead-letters', '--from', 'earliest', '--follow', '--limit', '1'])
   })
 
-  after(() => {
+  after(async () => {
     server.kill('SIGKILL')
+    await exited
     rmSync(folder, { recursive: true, force: true })
   })
 
@@ -312,6 +317,7 @@ describe('with a process that runs', () => {
 
   test('a reader of the output that has enough ends the command quietly', async () => {
     const child = spawn(process.execPath, [MAIN, 'tail', 'purchases', '--from', 'earliest', '--follow', '--url', url])
+    const ended = once(child, 'exit')
     let errors = ''
     child.stderr.on('data', chunk => {
       errors += chunk
@@ -320,17 +326,18 @@ describe('with a process that runs', () => {
     child.stdout.destroy()
     const input = '{"id":"p-9","orderId":"o-9","shares":1,"stock":"A","ts":1}'
     assert.equal((await ask(['produce', 'purchases'], { input })).code, 0)
-    assert.deepEqual(await once(child, 'exit'), [0, null])
+    assert.deepEqual(await ended, [0, null])
     assert.equal(errors, '')
   })
 
   test('Ctrl-C ends a tail, and then the process, with code 0', async () => {
     const child = spawn(process.execPath, [MAIN, 'tail', 'purchases', '--from', 'earliest', '--follow', '--url', url])
+    const ended = once(child, 'exit')
     await once(child.stdout, 'data')
     child.kill('SIGINT')
-    assert.deepEqual(await once(child, 'exit'), [0, null])
+    assert.deepEqual(await ended, [0, null])
     server.kill('SIGINT')
-    assert.deepEqual(await once(server, 'exit'), [0, null])
+    assert.deepEqual(await exited, [0, null])
   })
 })
 

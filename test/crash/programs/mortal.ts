@@ -7,15 +7,18 @@ import { embedded, Producer, run } from '../../../src/index.ts'
 import { breakLog } from './break-log.ts'
 import { KEYS, mortal, type Order, orders, say } from './mortal-application.ts'
 
-/** What the program is asked over its channel: to send orders, to wait until all are done, or to break. */
-export type Asked = Order[] | 'settle' | 'break the log'
+/**
+ * What the program is asked over its channel: to send orders, to wait until a worker was started again, to wait until
+ * all orders are done, or to break.
+ */
+export type Asked = Order[] | 'see a restart' | 'settle' | 'break the log'
 
 const [folder = '', count = '0'] = process.argv.slice(2)
 const started = run(mortal, { log: embedded(folder, { durability: 'process' }), workers: 2, http: false })
 say('starts')
 const running = await started
 running.onStop(async () => say('stops'))
-const sum = (name: 'recordsIn' | 'chargedBytes') =>
+const sum = (name: 'recordsIn' | 'chargedBytes' | 'restarts') =>
   running.workers.reduce((total, worker) => total + worker.measures.get(name), 0)
 process.once('exit', () => {
   say('ends', { processed: sum('recordsIn'), used: running.budget.used, charged: sum('chargedBytes') })
@@ -24,7 +27,9 @@ say('ready')
 const { log } = running
 process.on('message', async (asked: Asked) => {
   if (asked === 'break the log') return breakLog(running.address())
-  if (asked === 'settle') {
+  if (asked === 'see a restart') {
+    while (sum('restarts') === 0 || !running.health().ready) await setTimeout(2)
+  } else if (asked === 'settle') {
     const sent = () => KEYS.reduce((sum, _, i) => sum + log.partition(orders.name, i).end, 0)
     while (log.positions('mortal.work').reduce((sum, one) => sum + one.offset, 0) < sent()) await setTimeout(2)
   } else {
