@@ -16,24 +16,20 @@ import type { Log } from '../log/contract.ts'
 import { compileSource, compileTimer, makeOutlets } from '../pipeline/compile.ts'
 import type { TableNode } from '../pipeline/node.ts'
 import { TaskContext } from '../pipeline/task-context.ts'
-import { ByteWriter } from '../schema/byte-writer.ts'
 import type { TaskTable, TimerKind } from '../state/contract.ts'
 import type { Clock } from '../time/clock.ts'
-import { sendDeadLetter } from './dead-letters.ts'
+import { BatchRunner } from './batch-runner.ts'
 import type { Measures } from './measures.ts'
 import type { Outputs } from './outputs.ts'
 import { TaskInput } from './task-input.ts'
 import type { TaskPlan } from './task-plan.ts'
 import type { TaskState } from './task-state.ts'
-
-/** Timers run between two savepoints, at most. */
-const TIMERS_AT_ONCE = 1000
+import { fateOf, TaskUndo } from './task-undo.ts'
+import { TimerRunner } from './timer-runner.ts'
 
 /** Time to the next try of what failed with a `retry` error, and of bytes that are damaged, ms. */
 const RETRY_MS = 100
 const DAMAGED_RETRY_MS = 1000
-
-const NOTHING = Buffer.alloc(0)
 
 interface Block {
   error: Error
@@ -54,14 +50,10 @@ export class Task {
   readonly states: readonly TaskState[]
   readonly #environment: TaskEnvironment
   readonly #context: TaskContext
-  readonly #timers: ReadonlyMap<TaskState, ReadonlyMap<string, (row: unknown) => void>>
+  readonly #undo: TaskUndo
+  readonly #batches: BatchRunner
+  readonly #timers: TimerRunner
   readonly #hasEventTimers: boolean
-  readonly #timerKey = new ByteWriter(64)
-  #deadLetters = 0
-  #rollbacks = 0
-  #timersFired = 0
-  /** Timers run since the last savepoint of a round. */
-  #dueTimers = 0
   #readingBlock: Block | null = null
   #timerBlock: Block | null = null
   /** First timestamp of the batch that `step` processed last, ms. */
@@ -78,12 +70,16 @@ export class Task {
     this.inputs = plan.part.sources.map(
       source => new TaskInput(environment.log, plan.group, source, plan.partition, compileSource(source, compilePlan)),
     )
-    this.#timers = new Map(
+    const handlers = new Map(
       states.map(state => [
         state,
         new Map(state.node.timers.map(node => [node.timer, compileTimer(node, compilePlan)])),
       ]),
     )
+    const { outputs, clock } = environment
+    this.#undo = new TaskUndo(states, outputs)
+    this.#batches = new BatchRunner(plan, this.#context, this.#undo, outputs, clock)
+    this.#timers = new TimerRunner(plan, this.#context, this.#undo, outputs, handlers)
     this.#hasEventTimers = states.some(state => Object.values(state.node.definition.timers).includes('event'))
     this.#context.watermark = this.#watermark()
   }
@@ -101,10 +97,10 @@ export class Task {
     const { measures } = this.#environment
     const { cursor } = input
     const first = Math.max(input.position, cursor.baseOffset)
-    const error = this.#guard(
-      input,
-      () => this.#runBatch(input),
-      () => this.#runBatchCarefully(input),
+    const error = this.#undo.guard(
+      () => this.#batches.run(input),
+      () => this.#batches.runCarefully(input),
+      () => input.again(),
     )
     this.#readingBlock = error === null ? null : this.#block(error)
     if (error === null) {
@@ -123,9 +119,10 @@ export class Task {
     this.#timerBlock = null
     const now = this.#environment.clock.now()
     this.#context.now = now
-    let fired = this.#fire('processing', now)
-    if (this.#hasEventTimers && this.#fire('event', this.#context.watermark)) fired = true
-    return fired
+    const before = this.#timers.fired
+    this.#fire('processing', now)
+    if (this.#hasEventTimers) this.#fire('event', this.#context.watermark)
+    return this.#timers.fired > before
   }
 
   /** When the next timer of the wall clock may be due, ms; Infinity: none, or none may run now. */
@@ -139,12 +136,12 @@ export class Task {
   /** Dead letters, roll-backs and timers since the last call, into the measures. */
   report(): void {
     const { measures } = this.#environment
-    measures.add('deadLetters', this.#deadLetters)
-    measures.add('rollbacks', this.#rollbacks)
-    measures.add('timersFired', this.#timersFired)
-    this.#deadLetters = 0
-    this.#rollbacks = 0
-    this.#timersFired = 0
+    measures.add('deadLetters', this.#undo.deadLetters)
+    measures.add('rollbacks', this.#undo.rollbacks)
+    measures.add('timersFired', this.#timers.fired)
+    this.#undo.deadLetters = 0
+    this.#undo.rollbacks = 0
+    this.#timers.fired = 0
     for (const state of this.states) measures.setTable(state.index, state.table.rows, state.table.bytes)
   }
 
@@ -184,135 +181,6 @@ export class Task {
     return first
   }
 
-  /**
-   * Runs `fast`; if it throws, undoes it and runs `careful`. What blocks the task is returned: what `careful` did before
-   * it stays done, and `position` stands on the record at hand.
-   */
-  #guard(input: TaskInput | null, fast: () => void, careful: () => void): unknown {
-    this.#savepoint()
-    const deadLetters = this.#deadLetters
-    try {
-      fast()
-      return null
-    } catch (error) {
-      this.#undo(input, deadLetters)
-      if (fateOf(error) === 'corrupted') return error
-    }
-    this.#rollbacks++
-    try {
-      careful()
-      return null
-    } catch (error) {
-      input?.again()
-      if (fateOf(error) === 'retry' || fateOf(error) === 'corrupted') return error
-      throw error
-    }
-  }
-
-  #savepoint(): void {
-    for (const state of this.states) state.table.savepoint()
-    this.#environment.outputs.mark()
-  }
-
-  #rollback(): void {
-    for (const state of this.states) state.table.rollback()
-    this.#environment.outputs.rewind()
-  }
-
-  #undo(input: TaskInput | null, deadLetters: number): void {
-    this.#rollback()
-    this.#deadLetters = deadLetters
-    input?.again()
-  }
-
-  #enter(input: TaskInput): void {
-    const context = this.#context
-    context.topic = input.source.topic.name
-    context.keySchema = input.source.topic.key
-    context.cursor = input.cursor
-    context.now = this.#environment.clock.now()
-  }
-
-  #runBatch(input: TaskInput): void {
-    this.#enter(input)
-    const { cursor, push, schema, position } = input
-    const context = this.#context
-    while (cursor.next()) {
-      if (cursor.offset < position) continue
-      context.keyBytes = cursor.bytes
-      context.keyStart = cursor.keyStart
-      context.keyEnd = cursor.keyEnd
-      context.timestamp = cursor.timestamp
-      context.offset = cursor.offset
-      if (cursor.valueStart < 0) {
-        this.#deadLetter(input, new AldebaranError('VALUE_UNDECODABLE', 'the value is null'))
-        continue
-      }
-      let value: unknown
-      try {
-        value = schema.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd)
-      } catch (error) {
-        this.#deadLetter(input, error)
-        continue
-      }
-      push(value)
-    }
-  }
-
-  /** The same with a savepoint before each record. */
-  #runBatchCarefully(input: TaskInput): void {
-    this.#enter(input)
-    const { cursor, push, schema, position } = input
-    const context = this.#context
-    while (cursor.next()) {
-      if (cursor.offset < position) continue
-      context.keyBytes = cursor.bytes
-      context.keyStart = cursor.keyStart
-      context.keyEnd = cursor.keyEnd
-      context.timestamp = cursor.timestamp
-      context.offset = cursor.offset
-      this.#savepoint()
-      try {
-        if (cursor.valueStart < 0) throw new AldebaranError('VALUE_UNDECODABLE', 'the value is null')
-        push(schema.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd))
-      } catch (error) {
-        this.#rollback()
-        if (fateOf(error) === 'retry' || fateOf(error) === 'corrupted') throw error
-        this.#deadLetter(input, error)
-      }
-      input.position = cursor.offset + 1
-    }
-  }
-
-  #deadLetter(input: TaskInput, error: unknown): void {
-    const { cursor, source } = input
-    const { plan } = this
-    this.#deadLetters++
-    sendDeadLetter(
-      this.#environment.outputs,
-      plan.deadLetters,
-      {
-        pipeline: plan.part.pipeline,
-        topic: source.topic.name,
-        partition: plan.partition,
-        offset: cursor.offset,
-        timestamp: cursor.timestamp,
-        timer: null,
-      },
-      {
-        key: cursor.keyStart < 0 ? null : cursor.bytes,
-        keyStart: cursor.keyStart,
-        keyEnd: cursor.keyEnd,
-        value: cursor.bytes,
-        valueStart: cursor.valueStart,
-        valueEnd: cursor.valueEnd,
-        headers: cursor.headers(),
-      },
-      error,
-      this.#context.now,
-    )
-  }
-
   #watermark(): number {
     let lowest = Number.POSITIVE_INFINITY
     for (const input of this.inputs) lowest = Math.min(lowest, input.watermark)
@@ -326,116 +194,13 @@ export class Task {
     if (this.#hasEventTimers) this.#fire('event', watermark)
   }
 
-  #fire(kind: TimerKind, now: number): boolean {
-    let fired = false
-    for (const state of this.states) {
-      for (;;) {
-        this.#dueTimers = 0
-        const error = this.#guard(
-          null,
-          () => this.#fireSome(state, kind, now),
-          () => this.#fireCarefully(state, kind, now),
-        )
-        this.#timersFired += this.#dueTimers
-        if (this.#dueTimers > 0) fired = true
-        if (error !== null) {
-          this.#timerBlock = this.#block(error)
-          return fired
-        }
-        if (this.#dueTimers < TIMERS_AT_ONCE) break
-      }
-    }
-    return fired
+  #fire(kind: TimerKind, now: number): void {
+    const error = this.#timers.fire(kind, now)
+    if (error !== null) this.#timerBlock = this.#block(error)
   }
-
-  #fireSome(state: TaskState, kind: TimerKind, now: number): void {
-    const handlers = this.#timers.get(state)!
-    const { table } = state
-    let count = 0
-    while (count < TIMERS_AT_ONCE && table.nextDue(kind, now)) {
-      this.#enterTimer(state, now)
-      handlers.get(table.dueTimer)!(table.row)
-      count++
-    }
-    this.#dueTimers = count
-  }
-
-  #fireCarefully(state: TaskState, kind: TimerKind, now: number): void {
-    const handlers = this.#timers.get(state)!
-    const { table } = state
-    for (; this.#dueTimers < TIMERS_AT_ONCE; this.#dueTimers++) {
-      this.#savepoint()
-      if (!table.nextDue(kind, now)) break
-      this.#enterTimer(state, now)
-      try {
-        handlers.get(table.dueTimer)!(table.row)
-      } catch (error) {
-        this.#rollback()
-        if (fateOf(error) === 'retry' || fateOf(error) === 'corrupted') throw error
-        // Taken again, it is cleared, and not run.
-        table.nextDue(kind, now)
-        this.#enterTimer(state, now)
-        this.#timerDeadLetter(state, table.dueTimer, error)
-      }
-    }
-  }
-
-  #enterTimer(state: TaskState, now: number): void {
-    const context = this.#context
-    const key = this.#timerKey
-    key.position = 0
-    state.node.definition.key.encode(state.table.row.key, key)
-    context.topic = ''
-    context.offset = -1
-    context.cursor = null
-    context.timestamp = now
-    context.keySchema = state.node.definition.key
-    context.keyBytes = key.bytes
-    context.keyStart = 0
-    context.keyEnd = key.position
-  }
-
-  #timerDeadLetter(state: TaskState, timer: string, error: unknown): void {
-    const { plan } = this
-    const context = this.#context
-    const copy = state.table.get(context.keyBytes, context.keyStart, context.keyEnd)
-    const value = copy === undefined ? NOTHING : Buffer.from(JSON.stringify(copy.fields, bigintAsText))
-    this.#deadLetters++
-    sendDeadLetter(
-      this.#environment.outputs,
-      plan.deadLetters,
-      {
-        pipeline: plan.part.pipeline,
-        topic: '',
-        partition: plan.partition,
-        offset: -1,
-        timestamp: context.timestamp,
-        timer: `${state.node.definition.name}/${timer}`,
-      },
-      {
-        key: context.keyBytes,
-        keyStart: context.keyStart,
-        keyEnd: context.keyEnd,
-        value,
-        valueStart: 0,
-        valueEnd: value.length,
-        headers: [],
-      },
-      error,
-      context.now,
-    )
-  }
-}
-
-function fateOf(error: unknown): string {
-  return error instanceof AldebaranError ? error.fate : 'terminal'
 }
 
 /** Bytes of the log that are damaged, or that no reader here understands. */
 function isOfBytes(error: unknown): boolean {
   return error instanceof AldebaranError && (error.fate === 'corrupted' || error.code === 'BATCH_UNSUPPORTED')
-}
-
-function bigintAsText(_name: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? String(value) : value
 }
