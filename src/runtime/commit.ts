@@ -34,6 +34,9 @@ export class Committer {
     this.#trimStep = trimStep
   }
 
+  /** Bytes of the batches in those units. */
+  bytesUnderWay = 0
+
   /** Units submitted whose outcome is not known yet. */
   get underWay(): number {
     return this.#underWay
@@ -70,10 +73,13 @@ export class Committer {
       task.report()
     }
     const unit: CommitUnit = { appends, positions, tables, trims }
+    const bytes = appends.reduce((sum, append) => sum + append.batch.length, 0)
+    this.bytesUnderWay += bytes
     this.#underWay++
     const submitted = this.#clock.monotonic()
     this.#log.submit(unit, (error, result) => {
       this.#underWay--
+      this.bytesUnderWay -= bytes
       if (error !== null) this.failure ??= error
       if (error !== null || this.failure !== null) return
       this.#committed(told, result!)

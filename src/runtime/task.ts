@@ -125,6 +125,13 @@ export class Task {
     return this.#timers.fired > before
   }
 
+  /** Bytes of the buffers it reads into. */
+  get bufferBytes(): number {
+    let sum = 0
+    for (const input of this.inputs) sum += input.reader.chunk.length
+    return sum
+  }
+
   /** When the next timer of the wall clock may be due, ms; Infinity: none, or none may run now. */
   nextDeadline(): number {
     let earliest = Number.POSITIVE_INFINITY

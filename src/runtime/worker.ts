@@ -71,6 +71,8 @@ export class TaskWorker {
   #committer: Committer
   #startAgainAt = 0
   #charged = 0
+  /** Of those, for buffers. */
+  #chargedBuffers = 0
   #unitBytes = 0
   #unitSince = 0
   /** The oldest first timestamp of a batch in the unit, ms. */
@@ -255,6 +257,7 @@ export class TaskWorker {
     this.#unitOpen = false
     try {
       this.#committer.submit(this.tasks, this.#unitOldest)
+      this.#chargeBuffers()
     } catch (error) {
       this.#fail(asError(error))
     }
@@ -282,6 +285,7 @@ export class TaskWorker {
     for (const task of this.tasks) task.close()
     this.tasks = []
     this.#charge(-this.#charged)
+    this.#chargedBuffers = 0
     this.#unitOpen = false
     this.problem = error
     this.#startAgainAt = clock.monotonic() + this.#settings.restartMs
@@ -295,6 +299,14 @@ export class TaskWorker {
     return new Committer(log, this.#outputs, clock, measures, this.#settings.changelogRecords / 4)
   }
 
+  /** Buffers are there already when they are counted, so they are never refused. */
+  #chargeBuffers(): void {
+    let bytes = this.#committer.bytesUnderWay
+    for (const task of this.tasks) bytes += task.bufferBytes
+    this.#charge(bytes - this.#chargedBuffers, true)
+    this.#chargedBuffers = bytes
+  }
+
   #charge(bytes: number, always = false): void {
     this.#environment.budget.charge(bytes, always)
     this.#charged += bytes
@@ -305,6 +317,7 @@ export class TaskWorker {
     const { budget, report } = this.#environment
     let pressed = budget.pressure() >= PRESSURE_LIMIT
     if (pressed) {
+      this.#chargeBuffers()
       let spare = 0
       for (const task of this.tasks) for (const { table } of task.states) spare += table.spareBytes
       pressed = budget.used - spare >= PRESSURE_LIMIT * budget.limit
