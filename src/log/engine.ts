@@ -21,6 +21,7 @@ import { partitionKey, positionKey, tableKey } from './keys.ts'
 import type { PartitionState } from './partition.ts'
 import { encodePosition } from './positions.ts'
 import { retain } from './retention.ts'
+import { Touched } from './touched.ts'
 import { appendBatch, checkUnit, unitPages } from './unit.ts'
 
 /** The steps of a commit, in their order; a simulation may throw at any of them. */
@@ -51,8 +52,7 @@ export class LogEngine {
   readonly #maxBytes: number
   readonly #onStep: ((step: Step) => void) | null
   readonly #writes = new WriteList()
-  /** Partitions that this transaction changes, and what they were before. */
-  readonly #touched = new Map<PartitionState, PartitionState>()
+  readonly #touched = new Touched()
   /** Partitions that have more to delete than one commit may. */
   readonly #behind = new Set<PartitionState>()
   #maintainedAt: number
@@ -158,7 +158,7 @@ export class LogEngine {
       done++
     }
     if (done === 0) return null
-    for (const state of [...this.#touched.keys()]) this.#retain(state, now, STEPS_PER_COMMIT)
+    for (const state of [...this.#touched.states]) this.#retain(state, now, STEPS_PER_COMMIT)
     this.#onStep?.('appended')
     try {
       this.#finish()
@@ -215,14 +215,15 @@ export class LogEngine {
 
   #touch(topic: string, partition: number): PartitionState {
     const state = this.catalog.state(topic, partition)
-    if (!this.#touched.has(state)) this.#touched.set(state, state.clone())
+    this.#touched.add(state)
     return state
   }
 
   #retain(state: PartitionState, now: number, steps: number): number {
-    const before = this.#touched.has(state) ? null : state.clone()
+    const isNew = !this.#touched.has(state)
+    this.#touched.add(state)
     const done = retain(this.#store, state, this.catalog.topic(state.topic).info, now, steps, this.#writes)
-    if (done > 0 && before !== null) this.#touched.set(state, before)
+    if (done === 0 && isNew) this.#touched.pop()
     if (done === steps) this.#behind.add(state)
     else this.#behind.delete(state)
     return done
@@ -238,7 +239,7 @@ export class LogEngine {
 
   /** Commits what was written, and publishes it. */
   #finish(): void {
-    for (const state of this.#touched.keys()) this.#writes.put(partitionKey(state.id), state.encode())
+    for (const state of this.#touched.states) this.#writes.put(partitionKey(state.id), state.encode())
     if (this.#writes.length === 0) return
     this.#store.transact(this.#writes)
     this.#onStep?.('committed')
@@ -249,18 +250,22 @@ export class LogEngine {
 
   #publish(): void {
     this.ends.beginPublish()
-    for (const state of this.#touched.keys()) this.ends.publish(state.id, state.start, state.end, state.bytes)
+    const { states } = this.#touched
+    for (const state of states) this.ends.publish(state.id, state.start, state.end, state.bytes)
     this.ends.endPublish()
-    for (const [state, before] of this.#touched) {
-      if (state.end === before.end) continue
+    for (let n = 0; n < states.length; n++) {
+      const state = states[n]!
+      if (state.end === this.#touched.before(n).end) continue
       this.interestLow |= this.ends.interest(state.id, 0)
       this.interestHigh |= this.ends.interest(state.id, 1)
     }
   }
 
   #restore(): void {
-    for (const [state, before] of this.#touched) {
-      state.copyFrom(before)
+    const { states } = this.#touched
+    for (let n = 0; n < states.length; n++) {
+      const state = states[n]!
+      state.copyFrom(this.#touched.before(n))
       this.#behind.add(state)
     }
     this.#touched.clear()

@@ -1,7 +1,9 @@
 /**
  * The log thread. In a writing process it owns the store: it commits what clients submit, and sleeps on its bell when
- * there is nothing to do; it never returns to its event loop while it runs. In a reading process it follows the store.
+ * there is nothing to do. It returns to its event loop for a moment now and then, for what native code leaves there to be
+ * freed. In a reading process it follows the store.
  */
+import { setImmediate } from 'node:timers/promises'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { AldebaranError, messageOf } from '../errors.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
@@ -37,6 +39,8 @@ export type FromLogThread =
 
 /** Between two tries to delete when the disk is full; a ring ends the sleep. */
 const SHORTEST_SLEEP_MS = 50
+/** Longest stay away from the event loop. */
+const TURN_MS = 250
 /** How often it is looked whether the file is still there. */
 const FILE_CHECK_MS = 1000
 
@@ -48,7 +52,7 @@ async function runThread(data: LogThreadData, port: Port): Promise<void> {
   try {
     store = new LmdbStore(data)
     if (data.readOnly) await follow(data, port, store, control)
-    else write(data, port, store, control)
+    else await write(data, port, store, control)
     Atomics.store(control, CONTROL_STATE, DONE)
   } catch (error) {
     Atomics.store(control, CONTROL_STATE, STOPPED)
@@ -59,7 +63,7 @@ async function runThread(data: LogThreadData, port: Port): Promise<void> {
   }
 }
 
-function write(data: LogThreadData, port: Port, store: LmdbStore, control: Int32Array): void {
+async function write(data: LogThreadData, port: Port, store: LmdbStore, control: Int32Array): Promise<void> {
   const clock = systemClock
   const foreign = store.range(Buffer.from([0]), Buffer.from([255]), { limit: 1, keysOnly: true }).length > 0
   if (foreign && store.get(FORMAT_KEY) === undefined) throw noStore(data.file)
@@ -69,7 +73,7 @@ function write(data: LogThreadData, port: Port, store: LmdbStore, control: Int32
   const server = new Server(engine)
   port.postMessage({ kind: 'ready' } satisfies FromLogThread)
   try {
-    serveUntilClosed(server, engine, ownership, store, port, control, clock)
+    await serveUntilClosed(server, engine, ownership, store, port, control, clock)
   } catch (error) {
     Atomics.store(control, CONTROL_STATE, STOPPED)
     server.ringAll()
@@ -91,7 +95,7 @@ function readable<T>(file: string, read: () => T): T {
   }
 }
 
-function serveUntilClosed(
+async function serveUntilClosed(
   server: Server,
   engine: LogEngine,
   ownership: Ownership,
@@ -99,11 +103,12 @@ function serveUntilClosed(
   port: Port,
   control: Int32Array,
   clock: Clock,
-): void {
+): Promise<void> {
   const bell = new Bell(control, CONTROL_BELL)
   let messages = 0
   let beatAt = clock.monotonic()
   let checkedAt = beatAt
+  let turnedAt = beatAt
   for (;;) {
     const closing = Atomics.load(control, CONTROL_STATE) === CLOSING
     if (Atomics.load(control, CONTROL_MESSAGES) !== messages) {
@@ -111,6 +116,10 @@ function serveUntilClosed(
       messages = addClients(server, port, control)
     }
     const served = server.serve()
+    if (clock.monotonic() - turnedAt >= TURN_MS) {
+      await setImmediate()
+      turnedAt = clock.monotonic()
+    }
     if (clock.monotonic() - beatAt >= HEARTBEAT_MS) {
       beatAt = clock.monotonic()
       tolerateFullDisk(() => ownership.beat())

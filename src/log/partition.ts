@@ -20,11 +20,14 @@ export class PartitionState {
   newest = 0
   /** Bytes appended since the last entry of the time index. */
   sinceIndexed = 0
+  /** Bytes deleted since the time index was cleaned; not stored. */
+  sinceCleaned = 0
 
   // What is known of the batch at the floor; `floorEnd` 0: nothing.
   floorEnd = 0
   floorBytes = 0
   floorNewest = 0
+  #encoded: Buffer | null = null
 
   constructor(id: number, topic: string, index: number) {
     this.id = id
@@ -39,6 +42,7 @@ export class PartitionState {
     this.floor = other.floor
     this.newest = other.newest
     this.sinceIndexed = other.sinceIndexed
+    this.sinceCleaned = other.sinceCleaned
     this.floorEnd = other.floorEnd
     this.floorBytes = other.floorBytes
     this.floorNewest = other.floorNewest
@@ -50,8 +54,10 @@ export class PartitionState {
     return copy
   }
 
+  /** As it is stored; valid until the next call. One buffer a partition: memory of its own each time costs the collector. */
   encode(): Buffer {
-    const bytes = Buffer.alloc(STATE_BYTES)
+    this.#encoded ??= Buffer.allocUnsafeSlow(STATE_BYTES).fill(0)
+    const bytes = this.#encoded
     bytes.writeDoubleBE(this.start, 0)
     bytes.writeDoubleBE(this.end, 8)
     bytes.writeDoubleBE(this.bytes, 16)

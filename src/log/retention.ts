@@ -9,7 +9,7 @@ import type { TopicInfo } from './contract.ts'
 import type { KeyValueReader, WriteList } from './key-value.ts'
 import { batchKey, numberOf } from './keys.ts'
 import type { PartitionState } from './partition.ts'
-import { indexTrim } from './time-index.ts'
+import { INDEX_BYTES, indexTrim } from './time-index.ts'
 
 /** Deletes up to `steps` dead batches and returns how many it deleted; `steps`: there may be more. */
 export function retain(
@@ -25,13 +25,18 @@ export function retain(
     if (!learnFloor(store, state) || !isDead(state, topic, now)) break
     writes.delete(batchKey(state.id, state.floor))
     state.floor = state.floorEnd
+    state.sinceCleaned += state.floorBytes
     // A damaged batch may have another length than it had.
     state.bytes = state.floor === state.end ? 0 : Math.max(0, state.bytes - state.floorBytes)
     state.floorEnd = 0
     state.start = Math.max(state.start, state.floor)
     done++
   }
-  if (done > 0) indexTrim(store, state, writes)
+  // A few entries at a time, each for so many bytes of batches: to look more often would find nothing.
+  if (state.sinceCleaned >= INDEX_BYTES) {
+    state.sinceCleaned = 0
+    indexTrim(store, state, writes)
+  }
   return done
 }
 
@@ -55,13 +60,22 @@ function learnFloor(store: KeyValueReader, state: PartitionState): boolean {
   const said = isWhole ? lastOffsetOf(batch, 0) + 1 : Number.NaN
   const newest = isWhole ? maxTimestampOf(batch, 0) : Number.NaN
   // Where the next batch begins is what counts: this one may be damaged, which is for its readers to be told.
-  const next = store.range(batchKey(id, floor + 1), batchKey(id, end), { limit: 1, keysOnly: true })[0]
-  const after = next === undefined ? said : numberOf(next[0])
+  const after = isNext(store, id, said, end) ? said : nextBatch(store, id, floor, end, said)
   if (!(after > floor && after <= end)) return false
   state.floorEnd = after
   state.floorBytes = bytes
   state.floorNewest = after === said ? newest : state.newest
   return true
+}
+
+/** A batch begins there, or nothing does yet. */
+function isNext(store: KeyValueReader, id: number, offset: number, end: number): boolean {
+  return offset === end || (offset < end && store.get(batchKey(id, offset)) !== undefined)
+}
+
+function nextBatch(store: KeyValueReader, id: number, floor: number, end: number, otherwise: number): number {
+  const next = store.range(batchKey(id, floor + 1), batchKey(id, end), { limit: 1, keysOnly: true })[0]
+  return next === undefined ? otherwise : numberOf(next[0])
 }
 
 function isDead(state: PartitionState, topic: TopicInfo, now: number): boolean {
