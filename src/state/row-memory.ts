@@ -62,7 +62,7 @@ export class RowMemory {
     this.meter = new Meter(charge)
     this.stride = layout.stride
     this.#resize(Math.max(LEAST_ROWS, expectedRows + 1))
-    this.arena = new Arena(layout.texts.length === 0 ? 0 : 4096, this.meter)
+    this.arena = new Arena(layout.texts.length === 0 ? 0 : 4096, this.meter, definition.store === 'memory')
   }
 
   /** Where the keys of rows are: `keyStartOf` and `keyLengthOf` say where in it. Until the next change of any row. */
@@ -103,7 +103,7 @@ export class RowMemory {
   /** Gives a row number back, with its texts. */
   protected release(row: number): void {
     const base = row * this.stride
-    for (const text of this.layout.texts) this.arena.garbage += this.i32[base + text + 1]!
+    for (const text of this.layout.texts) this.arena.give(this.u32[base + text]!, this.i32[base + text + 1]!)
     this.i32.fill(0, base, base + this.stride)
     this.i32[base + this.layout.latest] = this.#freeRow
     this.#freeRow = row
@@ -163,24 +163,22 @@ export class RowMemory {
         const length = this.i32[word + 1]!
         if (length === 0) continue
         const start = this.u32[word]!
-        this.u32[word] = next.position
-        next.append(old, start, start + length)
+        this.u32[word] = next.put(old, start, start + length)
       }
     }
+    next.savepoint()
     this.arena = next
   }
 
   // Texts: `word` is where the [offset, length] pair of a row lies.
 
   putText(word: number, text: string): void {
-    const start = this.arena.position
-    const length = this.arena.appendText(text)
-    this.#pointText(word, start, length)
+    const start = this.arena.putText(text)
+    this.#pointText(word, start, this.arena.textLength)
   }
 
   putBytes(word: number, bytes: Uint8Array, start: number, end: number): void {
-    const at = this.arena.position
-    this.arena.append(bytes, start, end)
+    const at = this.arena.put(bytes, start, end)
     this.#pointText(word, at, end - start)
   }
 
@@ -197,7 +195,7 @@ export class RowMemory {
 
   #pointText(word: number, start: number, length: number): void {
     if (length > SHORT_TEXT) this.#checkSize(word, length)
-    this.arena.garbage += this.i32[word + 1]!
+    this.arena.give(this.u32[word]!, this.i32[word + 1]!)
     this.u32[word] = start
     this.i32[word + 1] = length
   }

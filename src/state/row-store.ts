@@ -13,9 +13,11 @@
  *    the slow path, too. A row may so have several pre-images; rollback applies them newest first.
  * 4. What may throw (limits, memory) is done before anything is changed.
  */
+
 import { randomInt } from 'node:crypto'
 import { AldebaranError } from '../errors.ts'
 import { TimerWheel } from '../time/timer-wheel.ts'
+import { PIECE } from './arena.ts'
 import type { TableDefinition, TimerKind } from './contract.ts'
 import { KeyIndex, wordAt } from './key-index.ts'
 import type { Charge } from './memory-budget.ts'
@@ -154,13 +156,12 @@ export class RowStore extends RowMemory {
     const { keyBytes, key } = this.layout
     this.index.reserve()
     const length = this.keyEnd - this.keyStart
-    if (keyBytes === 0) this.arena.reserve(length)
+    if (keyBytes === 0) this.arena.reserve(length + PIECE)
     const row = this.allocate()
     const word = row * this.stride + key
     if (keyBytes === 0) {
-      this.u32[word] = this.arena.position
+      this.u32[word] = this.arena.put(this.keySource, this.keyStart, this.keyEnd)
       this.i32[word + 1] = length
-      this.arena.append(this.keySource, this.keyStart, this.keyEnd)
     } else {
       for (let at = 0; at < keyBytes; at += 4) this.i32[word + (at >> 2)] = wordAt(this.keySource, this.keyStart + at)
     }
@@ -212,7 +213,9 @@ export class RowStore extends RowMemory {
     const flags = this.flagsOf(row)
     const keyWords = layout.keyBytes === 0 ? 2 : layout.keyBytes >> 2
     for (let word = 0; word < keyWords; word++) kept[word + 2] = i32[base + layout.key + word]!
-    for (const text of layout.texts) if (text !== layout.key) this.arena.garbage += i32[base + text + 1]!
+    for (const text of layout.texts) {
+      if (text !== layout.key) this.arena.give(this.u32[base + text]!, i32[base + text + 1]!)
+    }
     i32.fill(0, base, base + this.stride)
     i32[base + layout.touched] = kept[0]!
     i32[base + layout.latest] = kept[1]!
@@ -244,6 +247,7 @@ export class RowStore extends RowMemory {
       else this.epoch++
     }
     this.#dirtyAtSavepoint = this.dirtyCount
+    this.arena.savepoint()
     if (this.arena.isSparse) this.compact()
     this.#garbageAtSavepoint = this.arena.garbage
     this.#positionAtSavepoint = this.arena.position
@@ -307,7 +311,8 @@ export class RowStore extends RowMemory {
     }
     this.#undoCount = 0
     this.dirtyCount = this.#dirtyAtSavepoint
-    this.arena.garbage = this.#garbageAtSavepoint + this.arena.position - this.#positionAtSavepoint
+    if (this.definition.store === 'memory') this.arena.rollback()
+    else this.arena.garbage = this.#garbageAtSavepoint + this.arena.position - this.#positionAtSavepoint
     this.row = 0
   }
 
