@@ -1,5 +1,6 @@
 import { AldebaranError } from '../errors.ts'
 import type { TaskContext } from '../pipeline/task-context.ts'
+import type { BatchCursor } from '../record/batch-cursor.ts'
 import type { Clock } from '../time/clock.ts'
 import { sendDeadLetter } from './dead-letters.ts'
 import type { Outputs } from './outputs.ts'
@@ -31,18 +32,22 @@ export class BatchRunner {
     context.now = this.#clock.now()
   }
 
+  #enterRecord(cursor: BatchCursor): void {
+    const context = this.#context
+    context.keyBytes = cursor.bytes
+    context.keyStart = cursor.keyStart
+    context.keyEnd = cursor.keyEnd
+    context.timestamp = cursor.timestamp
+    context.offset = cursor.offset
+  }
+
   /** All records at once: a throw leaves the undoing to the caller. */
   run(input: TaskInput): void {
     this.#enter(input)
     const { cursor, push, schema, position } = input
-    const context = this.#context
     while (cursor.next()) {
       if (cursor.offset < position) continue
-      context.keyBytes = cursor.bytes
-      context.keyStart = cursor.keyStart
-      context.keyEnd = cursor.keyEnd
-      context.timestamp = cursor.timestamp
-      context.offset = cursor.offset
+      this.#enterRecord(cursor)
       if (cursor.valueStart < 0) {
         this.#deadLetter(input, new AldebaranError('VALUE_UNDECODABLE', 'the value is null'))
         continue
@@ -62,14 +67,9 @@ export class BatchRunner {
   runCarefully(input: TaskInput): void {
     this.#enter(input)
     const { cursor, push, schema, position } = input
-    const context = this.#context
     while (cursor.next()) {
       if (cursor.offset < position) continue
-      context.keyBytes = cursor.bytes
-      context.keyStart = cursor.keyStart
-      context.keyEnd = cursor.keyEnd
-      context.timestamp = cursor.timestamp
-      context.offset = cursor.offset
+      this.#enterRecord(cursor)
       this.#undo.savepoint()
       try {
         if (cursor.valueStart < 0) throw new AldebaranError('VALUE_UNDECODABLE', 'the value is null')
