@@ -14,6 +14,7 @@ import { statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as lmdb from 'lmdb'
 import { AldebaranError, messageOf } from '../errors.ts'
+import { asBuffer } from '../record/as-buffer.ts'
 import type { Entry, KeyValueStore, RangeOptions, WriteList } from './key-value.ts'
 
 interface Transaction {
@@ -114,9 +115,9 @@ export class LmdbStore implements KeyValueStore {
     }
     try {
       if (options.keysOnly === true) {
-        for (const key of this.#database.getRange({ ...query, values: false })) found.push([toBuffer(key), EMPTY])
+        for (const key of this.#database.getRange({ ...query, values: false })) found.push([asBuffer(key), EMPTY])
       } else {
-        for (const entry of this.#database.getRange(query)) found.push([toBuffer(entry.key), toBuffer(entry.value)])
+        for (const entry of this.#database.getRange(query)) found.push([asBuffer(entry.key), asBuffer(entry.value)])
       }
       return found
     } catch (error) {
@@ -198,10 +199,6 @@ export class LmdbStore implements KeyValueStore {
     if (this.#closed) throw new AldebaranError('LOG_CLOSED', 'The log was closed')
     this.#reading = true
   }
-}
-
-function toBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 const EIO = 5

@@ -2,6 +2,7 @@ import type { Append, CommitResult, Log } from '../log/contract.ts'
 import type { SendOptions } from '../pipeline/context.ts'
 import { checkRecordSize, Outlet } from '../pipeline/outlet.ts'
 import type { AnyTopic, Topic } from '../pipeline/topic.ts'
+import { asBuffer } from '../record/as-buffer.ts'
 import { partitionOf } from '../record/partitioner.ts'
 import type { Clock } from '../time/clock.ts'
 import { systemClock } from '../time/clock.ts'
@@ -68,8 +69,4 @@ export class Producer {
     this.#outputs.begin()
     return committed
   }
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -1,4 +1,5 @@
-import type { RowCopy } from '../state/contract.ts'
+import { asBuffer } from '../record/as-buffer.ts'
+import type { RowCopy, TaskTable } from '../state/contract.ts'
 import type { TaskWorker } from './worker.ts'
 
 /** A question to the worker that owns a partition of a table. Keys are bytes of the table's key schema. */
@@ -14,15 +15,23 @@ export type TableQuery =
       limit: number
     }
 
+/** The tasks' parts of a table that this worker has: of one partition, or of all. */
+export function findTables(worker: TaskWorker, pipeline: string, table: string, partition?: number): TaskTable[] {
+  return worker.tasks
+    .filter(({ plan }) => plan.part.pipeline === pipeline && plan.partition === (partition ?? plan.partition))
+    .flatMap(task => task.states)
+    .filter(state => state.node.definition.name === table)
+    .map(state => state.table)
+}
+
+/** Every row of a table that this worker has, in byte order of the keys within a partition. */
+export function allRows(worker: TaskWorker, pipeline: string, table: string): RowCopy[] {
+  return findTables(worker, pipeline, table).flatMap(one => one.scan(undefined, undefined, Number.MAX_SAFE_INTEGER))
+}
+
 /** Answers from the rows as the last processed record left them; undefined: the table is not here (now). */
 export function answerQuery(worker: TaskWorker, query: TableQuery): RowCopy[] | undefined {
-  const task = worker.tasks.find(
-    one =>
-      one.plan.part.pipeline === query.pipeline &&
-      one.plan.partition === query.partition &&
-      one.states.some(state => state.node.definition.name === query.table),
-  )
-  const table = task?.states.find(state => state.node.definition.name === query.table)?.table
+  const table = findTables(worker, query.pipeline, query.table, query.partition)[0]
   if (table === undefined) return undefined
   if (query.kind === 'get') {
     const key = asBuffer(query.key)
@@ -34,8 +43,4 @@ export function answerQuery(worker: TaskWorker, query: TableQuery): RowCopy[] | 
     query.to === null ? undefined : asBuffer(query.to),
     query.limit,
   )
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

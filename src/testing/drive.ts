@@ -5,6 +5,7 @@ import type { Application } from '../runtime/application.ts'
 import { Measures } from '../runtime/measures.ts'
 import { prepare } from '../runtime/prepare.ts'
 import { Producer } from '../runtime/producer.ts'
+import { allRows } from '../runtime/queries.ts'
 import { countTables, planTasks } from '../runtime/task-plan.ts'
 import type { RowVersions } from '../runtime/task-state.ts'
 import { DEFAULT_WORKER_SETTINGS, TaskWorker } from '../runtime/worker.ts'
@@ -93,11 +94,7 @@ export class Driver {
 
   /** Every row of a table, in byte order of the keys within a partition. */
   rows(pipeline: string, table: string): RowCopy[] {
-    return this.#worker.tasks
-      .filter(task => task.plan.part.pipeline === pipeline)
-      .flatMap(task => task.states)
-      .filter(state => state.node.definition.name === table)
-      .flatMap(state => state.table.scan(undefined, undefined, Number.MAX_SAFE_INTEGER))
+    return allRows(this.#worker, pipeline, table)
   }
 
   /** Ends the process without a word and starts it again from what was committed. */

@@ -1,6 +1,7 @@
 import type { Log } from '../log/contract.ts'
 import type { AnyTopic } from '../pipeline/topic.ts'
 import type { Application } from '../runtime/application.ts'
+import { allRows } from '../runtime/queries.ts'
 import type { RowCopy } from '../state/contract.ts'
 import { type DeadLetter, type ReadRecord, readDeadLetters, readTopic } from './read-topic.ts'
 import type { World } from './simulation-world.ts'
@@ -27,12 +28,6 @@ export class SimulationEnd {
 
   /** Rows of a table, of all partitions. */
   rows(pipeline: string, table: string): RowCopy[] {
-    return this.#world.workers.flatMap(worker =>
-      worker.tasks
-        .filter(task => task.plan.part.pipeline === pipeline)
-        .flatMap(task => task.states)
-        .filter(state => state.node.definition.name === table)
-        .flatMap(state => state.table.scan(undefined, undefined, Number.MAX_SAFE_INTEGER)),
-    )
+    return this.#world.workers.flatMap(worker => allRows(worker, pipeline, table))
   }
 }
