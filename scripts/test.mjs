@@ -2,15 +2,18 @@
 // npm test [-- [--shared] [PATTERN …] [--OPTION of node --test …]]: runs the tests and ends with their counts.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { availableParallelism, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { prepare, ROOT, runMain, SetupError, say } from './prepare.mjs'
 import { run } from './run.mjs'
 import { filesBelow, selectFiles } from './test-files.mjs'
+import { startTestServers } from './test-servers.mjs'
 
 const FOLDERS = ['src', 'apps', 'bench', 'test']
-const RUN_LIMIT_MS = 15 * 60_000
+const RUN_LIMIT_MS = 25 * 60_000
 const TEST_LIMIT_MS = 5 * 60_000
+/** What a test file may take with a Kafka cluster of its own. */
+const MEMORY_PER_FILE = 2 * 2 ** 30
 /** The data sets the shared tests read; they live beside the repository and are not part of it. */
 const SHARED_DATA = join(ROOT, '..', 'shared', 'data')
 
@@ -49,15 +52,40 @@ function testFiles(shared) {
  */
 async function test(files, options) {
   const node = prepare()
+  const servers = await startTestServers(node, files)
+  try {
+    const code =
+      servers.files.length === 0
+        ? report({ passed: 0, failed: 0, skipped: 0, todo: 0 }, 0)
+        : await runFiles(node, servers.files, options, servers.environment)
+    if (servers.missing.length === 0) return code
+    const rule = process.env.CI ? ', which in CI is a failure' : ''
+    say(`test files that were not run for want of a server: ${files.length - servers.files.length}${rule}`)
+    for (const line of servers.missing) say(line)
+    return process.env.CI ? code || 1 : code
+  } finally {
+    await servers.end()
+  }
+}
+
+/**
+ * @param {string} node
+ * @param {string[]} files
+ * @param {string[]} options
+ * @param {Record<string, string>} environment
+ * @returns {Promise<number>} the exit code
+ */
+async function runFiles(node, files, options, environment) {
   const folder = mkdtempSync(join(tmpdir(), 'aldebaran-test-'))
   const counts = join(folder, 'counts.json')
+  const fitting = Object.keys(environment).length > 0 ? Math.max(1, Math.floor(totalmem() / MEMORY_PER_FILE)) : Infinity
   try {
     const code = await run(
       node,
       [
         '--test',
         `--test-timeout=${TEST_LIMIT_MS}`,
-        `--test-concurrency=${availableParallelism()}`,
+        `--test-concurrency=${Math.min(availableParallelism(), fitting)}`,
         '--test-reporter=spec',
         '--test-reporter-destination=stdout',
         '--test-reporter=./scripts/count-reporter.mjs',
@@ -65,8 +93,12 @@ async function test(files, options) {
         ...options,
         ...files,
       ],
-      // What the package test runs the built package with: the Node people have, where it is new enough.
-      { cwd: ROOT, env: { ...process.env, ALDEBARAN_OUTER_NODE: process.execPath }, deadlineMs: RUN_LIMIT_MS },
+      {
+        cwd: ROOT,
+        // What the package test runs the built package with: the Node people have, where it is new enough.
+        env: { ...process.env, ...environment, ALDEBARAN_OUTER_NODE: process.execPath },
+        deadlineMs: RUN_LIMIT_MS,
+      },
     )
     if (code === 124) say(`the tests did not end within ${RUN_LIMIT_MS / 60_000} minutes and were stopped`)
     if (!existsSync(counts) || readFileSync(counts, 'utf8') === '') return code || 1

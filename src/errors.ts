@@ -21,6 +21,9 @@ export const ERROR_CODES = {
   SCHEMA_INCOMPATIBLE: ['terminal', 'Give new fields a default, keep removed ones readable, or use a new name.'],
   VALUE_UNDECODABLE: ['terminal', 'The bytes do not fit the schema: fix the producer, then replay the dead letter.'],
   VALUE_INVALID: ['terminal', 'Send a value that fits the schema of the topic.'],
+  SCHEMA_PENDING: ['retry', 'The schema is being fetched from the registry: it is tried again by itself.'],
+  REGISTRY_UNREACHABLE: ['retry', 'Check that the schema registry runs, and that its address and credentials are right.'],
+  REGISTRY_REFUSED: ['terminal', 'The schema registry refused it: correct what the message names.'],
   // log
   STORE_LOCKED: ['retry', 'Another process has this store open for writing: stop it, or use another folder.'],
   STORE_FOREIGN: ['terminal', 'This folder holds something that is not an Aldebaran store: choose an empty folder.'],
@@ -37,6 +40,15 @@ export const ERROR_CODES = {
   LOG_READ_ONLY: ['terminal', 'Open the log without readOnly, in the process that owns the store.'],
   LOG_CLOSED: ['terminal', 'The log was closed.'],
   LOG_STOPPED: ['retry', 'The log thread ended: see the log for its error; the application starts again from the last commit.'],
+  // kafka
+  KAFKA_UNREACHABLE: ['retry', 'Check that the brokers run and that their advertised addresses can be reached from here.'],
+  KAFKA_AUTHENTICATION: ['terminal', 'Correct the TLS or SASL settings: the broker did not accept them.'],
+  KAFKA_DENIED: ['terminal', 'Give this user the right that the message names.'],
+  KAFKA_UNSUPPORTED: ['terminal', 'Use a broker of Kafka 3.0 or newer.'],
+  KAFKA_PROTOCOL: ['retry', 'What answered does not speak the protocol of Kafka as expected: check the address and the port.'],
+  KAFKA_REFUSED: ['terminal', 'Kafka refused the request: correct what the message names.'],
+  COMMIT_UNKNOWN: ['retry', 'Kafka did not say whether the unit was committed: the tasks start again from what the log says.'],
+  FENCED: ['fenced', 'Another process took the tasks over: this one starts again with those that are its own.'],
   // pipeline
   NAME_INVALID: ['terminal', 'A name has 1 to 100 of the characters a-z A-Z 0-9 _ - and begins with a letter.'],
   NAME_TAKEN: ['terminal', 'Two parts of a pipeline have one name: rename one of them.'],

@@ -1,3 +1,8 @@
+export type { AvroTopicSettings, RegistrySchema } from './connect/registry/avro-topic.ts'
+export type { RegisteredSchema, RegisteredVersion, SchemaDraft } from './connect/registry/client.ts'
+export { type SchemaRegistryClient, schemaRegistry } from './connect/registry/schema-registry.ts'
+export type { SubjectNames } from './connect/registry/subject-names.ts'
+export type { RegistrySettings } from './connect/registry/transport.ts'
 export { AldebaranError, ERROR_CODES, type ErrorCode, type Fate } from './errors.ts'
 export type { Log, TopicInfo } from './log/contract.ts'
 export type { Context, SendOptions } from './pipeline/context.ts'
@@ -8,8 +13,15 @@ export { type AnyTopic, type Topic, type TopicSettings, topic } from './pipeline
 export type { Header } from './record/headers.ts'
 export { type RunSettings, run } from './run.ts'
 export { type Application, type ApplicationSettings, application } from './runtime/application.ts'
+export {
+  type EmbeddedSettings,
+  embedded,
+  type KafkaSettings,
+  kafka,
+  type LogLocation,
+} from './runtime/log-location.ts'
 export { Producer } from './runtime/producer.ts'
-export { type EmbeddedSettings, embedded, type Health, type LogLocation, type Running } from './runtime/start.ts'
+export type { Health, Running } from './runtime/start.ts'
 export { type Received, type SubscribeSettings, subscribe } from './runtime/subscribe.ts'
 export { type AvroSchema, avro } from './schema/avro.ts'
 export {

@@ -116,7 +116,8 @@ describe('docs/configuration.md', () => {
   const page = text('docs/configuration.md')
   const SETTINGS = {
     'src/run.ts': ['RunSettings'],
-    'src/runtime/start.ts': ['StartSettings', 'EmbeddedSettings'],
+    'src/runtime/start.ts': ['StartSettings'],
+    'src/runtime/log-location.ts': ['EmbeddedSettings', 'KafkaSettings'],
     'src/runtime/worker.ts': ['WorkerSettings'],
     'src/runtime/application.ts': ['ApplicationSettings'],
     'src/runtime/subscribe.ts': ['SubscribeSettings'],

@@ -32,6 +32,10 @@ export interface AuditSettings<S extends IdSpelling = IdSpelling> {
   deltaMs?: number
   /** Default 4. */
   partitions?: number
+  /** Of the application: its groups and its own topics begin with it. Default 'audit'. */
+  name?: string
+  /** Topics under other names than those of TOPICS. */
+  topics?: Partial<Record<keyof typeof TOPICS, string>>
 }
 
 export const TOPICS = {
@@ -63,23 +67,24 @@ function build<S extends IdSpelling>(
 ): Audit {
   const delta = settings.deltaMs ?? 10_000
   const partitions = settings.partitions ?? 4
+  const names = { ...TOPICS, ...settings.topics }
 
-  const trades = topic(TOPICS.trades, { key: text(), value: json<unknown>(), partitions, retentionTime: '1d' })
-  const requests = topic(TOPICS.requests, {
+  const trades = topic(names.trades, { key: text(), value: json<unknown>(), partitions, retentionTime: '1d' })
+  const requests = topic(names.requests, {
     key: id,
     value: avro(shapes.request.name, shapes.request.fields),
     partitions,
     retentionTime: '7d',
     keyOf: value => value.id,
   })
-  const purchases = topic(TOPICS.purchases, {
+  const purchases = topic(names.purchases, {
     key: id,
     value: avro(shapes.purchase.name, shapes.purchase.fields),
     partitions,
     retentionTime: '7d',
     keyOf: value => value.orderId,
   })
-  const alerts = topic(TOPICS.alerts, {
+  const alerts = topic(names.alerts, {
     key: id,
     value: avro(shapes.alert.name, shapes.alert.fields),
     partitions,
@@ -148,7 +153,7 @@ function build<S extends IdSpelling>(
     .to(alerts)
 
   return {
-    application: application('audit', { pipelines: [intake, audit] }),
+    application: application(settings.name ?? 'audit', { pipelines: [intake, audit] }),
     trades,
     requests,
     purchases,

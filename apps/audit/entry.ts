@@ -4,6 +4,8 @@
  * AUDIT_IDS         integer or text (default): how order ids are spelled
  * AUDIT_DELTA_MS    Δt in ms (default 10000)
  * AUDIT_PARTITIONS  partitions of each topic (default 4)
+ * AUDIT_NAME        name of the application (default audit)
+ * AUDIT_TRADES, AUDIT_REQUESTS, AUDIT_PURCHASES, AUDIT_ALERTS  names of its topics, where they have others
  */
 import { AldebaranError } from 'aldebaran'
 import { type Audit, type AuditSettings, buildAudit } from './app.ts'
@@ -20,6 +22,11 @@ export function auditFromEnvironment(environment: NodeJS.ProcessEnv): Audit {
   if (delta !== undefined) settings.deltaMs = delta
   const partitions = wholeNumber(environment, 'AUDIT_PARTITIONS')
   if (partitions !== undefined) settings.partitions = partitions
+  if (environment.AUDIT_NAME !== undefined) settings.name = environment.AUDIT_NAME
+  for (const topic of ['trades', 'requests', 'purchases', 'alerts'] as const) {
+    const name = environment[`AUDIT_${topic.toUpperCase()}`]
+    if (name !== undefined) settings.topics = { ...settings.topics, [topic]: name }
+  }
   return buildAudit(settings)
 }
 

@@ -27,6 +27,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'lag', summary: 'how far readers are behind', load: () => import('./commands/lag.ts') },
   { name: 'table', summary: 'list tables, read their rows', load: () => import('./commands/table.ts') },
   { name: 'dlq', summary: 'dead letters: list, show, replay, purge', load: () => import('./commands/dlq.ts') },
+  {
+    name: 'schemas',
+    summary: 'the schema registry: list, get, register, check, delete',
+    load: () => import('./commands/schemas.ts'),
+  },
   { name: 'audit', summary: 'ask the trade auditor', load: () => import('./commands/audit.ts') },
   { name: 'doctor', summary: 'check this machine and a data folder', load: () => import('./commands/doctor.ts') },
   {

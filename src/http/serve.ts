@@ -11,6 +11,7 @@ import { Ingest } from './ingest.ts'
 import { limitLoad } from './load.ts'
 import { makeMetrics } from './metrics.ts'
 import { describeApi } from './openapi.ts'
+import { registryRoutes } from './registry/routes.ts'
 import { consoleRoutes } from './routes-console.ts'
 import { deadLetterRoutes } from './routes-dead-letters.ts'
 import { operationRoutes } from './routes-operations.ts'
@@ -140,6 +141,7 @@ async function build(context: HttpContext): Promise<FastifyInstance> {
   tableRoutes(app, context)
   deadLetterRoutes(app, context)
   operationRoutes(app, context)
+  await app.register(registryRoutes(context), { prefix: '/registry' })
   app.get('/openapi.json', { schema: { hide: true } }, async () => describeApi(app))
   if (settings.console) consoleRoutes(app)
   await app.ready()

@@ -1,49 +1,23 @@
 /**
- * A thread's access to a log whose engine runs in the log thread. It reads the store by itself, and hands units over
+ * A thread's access to a log, of either engine; and that of the embedded one, whose engine runs in the log thread. It reads the store by itself, and hands units over
  * through its mailbox.
  */
 import type { MessagePort } from 'node:worker_threads'
-import { AldebaranError, type ErrorCode } from '../errors.ts'
-import { Bell, ring } from './bell.ts'
+import { AldebaranError } from '../errors.ts'
+import { ring } from './bell.ts'
 import type { CommitResult, CommitUnit, Log, TopicOptions } from './contract.ts'
-import { CONTROL_BELL, CONTROL_STATE, type EndsBuffers, EndsTable } from './ends.ts'
+import { type EndsBuffers, EndsTable } from './ends.ts'
+import { type KafkaAddress, KafkaClient } from './kafka/client.ts'
 import { LmdbStore } from './lmdb-store.ts'
-import {
-  ANSWERED,
-  Arena,
-  BELL,
-  CLOSED,
-  CONNECTED,
-  type MailboxBuffers,
-  NEW,
-  RING,
-  SLOT_HEADER,
-  Slots,
-  STATE,
-  SUBMITTED,
-  setSlot,
-  slotBytes,
-  slotOf,
-} from './mailbox.ts'
-import { encodeUnit, unitBytes } from './unit-codec.ts'
+import { BELL, CONNECTED, type MailboxBuffers, NEW, STATE } from './mailbox.ts'
+import { CREATE_TOPIC, DELETE_TOPIC, type Done, UnitSender } from './unit-sender.ts'
 import { LogView } from './view.ts'
 
-/** Kinds of requests. */
-export const UNIT = 0
-export const CREATE_TOPIC = 1
-export const DELETE_TOPIC = 2
-
-/** States of the log thread, in shared memory. */
-export const RUNNING = 0
-export const CLOSING = 1
-export const STOPPED = 2
-export const DONE = 3
-
-/** How often a client that waits looks whether the log thread is still there, though it would be told. */
-export const CHECK_MS = 1000
-
 /** What a thread needs to connect to a log. It can be cloned, so it may be sent as `workerData`; for one client. */
-export interface LogAddress {
+export type LogAddress = EmbeddedAddress | KafkaAddress
+
+export interface EmbeddedAddress {
+  readonly kind: 'embedded'
   readonly file: string
   readonly ends: EndsBuffers
   readonly mailbox: MailboxBuffers
@@ -61,7 +35,7 @@ export function connectLog(address: LogAddress): Log {
   if (Atomics.compareExchange(words, STATE, NEW, CONNECTED) !== NEW) {
     throw new AldebaranError('OPTION_INVALID', 'This log address was used before: ask the host for another')
   }
-  return new ThreadClient(address)
+  return address.kind === 'kafka' ? new KafkaClient(address) : new ThreadClient(address)
 }
 
 /** Wakes the client of that address from its `wait` or `changed`; from any thread. */
@@ -69,264 +43,51 @@ export function wakeClient(address: LogAddress): void {
   ring(new Int32Array(address.mailbox.words), BELL)
 }
 
-type Done = (error: Error | null, result: CommitResult | null) => void
-
-interface Pending {
-  kind: number
-  done: Done
-  slot: number
-  bytes: number
-}
-
-interface Unsent {
-  kind: number
-  done: Done
-  /** The request as it will be in its slot. */
-  bytes: Buffer
-}
-
 class ThreadClient extends LogView implements Log {
-  readonly #words: Int32Array
-  readonly #control: Int32Array
-  readonly #slots: Slots
-  readonly #readOnly: boolean
-  readonly #bell: Bell
-  /** The event loop looks at the same bell with eyes of its own. */
-  readonly #loopBell: Bell
-  /** Submitted and not answered, the oldest first. */
-  #pending: Pending[] = []
-  #unsent: Unsent[] = []
-  /** Units that were refused here, to be told from `pump`. */
-  #refused: { done: Done; error: Error }[] = []
-  #submitted = 0
-  #delivered = 0
-  #told = 0
-  #looping = false
+  readonly #sender: UnitSender
 
-  constructor(address: LogAddress) {
-    const store = new LmdbStore({
-      file: address.file,
-      durability: address.durability,
-      mapBytes: address.mapBytes,
-      readOnly: true,
-    })
-    const { durability } = address
-    super(store, new EndsTable(address.ends), address.client, { denseOffsets: true, tables: true, durability })
-    this.#words = new Int32Array(address.mailbox.words)
-    this.#control = new Int32Array(address.ends.control)
-    this.#slots = new Slots(new Arena(address.mailbox.arena))
-    this.#readOnly = address.readOnly
-    this.#bell = new Bell(this.#words, BELL)
-    this.#loopBell = new Bell(this.#words, BELL)
+  constructor(address: EmbeddedAddress) {
+    const { file, durability, mapBytes, mailbox, ends, client, readOnly } = address
+    const store = new LmdbStore({ file, durability, mapBytes, readOnly: true })
+    super(store, new EndsTable(ends), client, { denseOffsets: true, tables: true, durability, fencing: 'none' })
+    this.#sender = new UnitSender(mailbox, ends.control, readOnly)
   }
 
   createTopic(name: string, options: TopicOptions): Promise<void> {
-    return this.#ask(CREATE_TOPIC, { name, options })
+    return this.#sender.ask(CREATE_TOPIC, { name, options })
   }
 
   deleteTopic(name: string): Promise<void> {
-    return this.#ask(DELETE_TOPIC, { name })
+    return this.#sender.ask(DELETE_TOPIC, { name })
   }
 
   submit(unit: CommitUnit, done: Done): void {
-    const size = unitBytes(unit)
-    const bytes = slotBytes(size, unit.appends?.length ?? 0)
-    const slot = this.#room(bytes, done)
-    if (slot === null) return
-    if (slot >= 0) {
-      this.#head(this.#slots.arena.bytes, slot, UNIT, size)
-      encodeUnit(unit, this.#slots.arena.bytes, slot + SLOT_HEADER)
-      this.#send(UNIT, slot, bytes, done)
-    } else {
-      const copy = Buffer.alloc(bytes)
-      this.#head(copy, 0, UNIT, size)
-      encodeUnit(unit, copy, SLOT_HEADER)
-      this.#unsent.push({ kind: UNIT, done, bytes: copy })
-    }
+    this.#sender.submit(unit, done)
   }
 
   commit(unit: CommitUnit): Promise<CommitResult> {
-    return new Promise((resolve, reject) => {
-      this.submit(unit, (error, result) => (error === null ? resolve(result!) : reject(error)))
-    })
+    return this.#sender.commit(unit)
   }
 
   pump(): void {
-    const answered = Atomics.load(this.#words, ANSWERED)
-    while (this.#delivered !== answered) this.#deliver()
-    if (this.#pending.length + this.#unsent.length > 0 && this.#thread() >= STOPPED) this.#failAll()
-    while (this.#unsent.length > 0 && this.#sendNext());
-    while (this.#refused.length > 0) {
-      const { done, error } = this.#refused.shift()!
-      done(error, null)
-    }
+    this.#sender.pump()
   }
 
   wait(ms: number): void {
-    if (this.#refused.length === 0) this.#bell.wait(ms)
+    this.#sender.wait(ms)
   }
 
-  async changed(ms: number, signal?: AbortSignal): Promise<void> {
-    if (this.#refused.length > 0 || signal?.aborted === true) return
-    const rung = this.#bell.changed(ms)
-    if (signal === undefined) return await rung
-    const { promise: aborted, resolve } = Promise.withResolvers<void>()
-    const abort = () => resolve()
-    signal.addEventListener('abort', abort, { once: true })
-    await Promise.race([rung, aborted])
-    signal.removeEventListener('abort', abort)
+  changed(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#sender.changed(ms, signal)
   }
 
   wake(): void {
-    ring(this.#words, BELL)
+    this.#sender.wake()
   }
 
   async close(): Promise<void> {
-    if (this.closed) return
-    for (this.pump(); this.#busy(); this.pump()) await this.#loopBell.changed(CHECK_MS)
+    if (!(await this.#sender.close())) return
     this.closeView()
-    Atomics.store(this.#words, STATE, CLOSED)
-    ring(this.#words, BELL)
-    ring(this.#control, CONTROL_BELL)
     await this.store.close()
   }
-
-  #ask(kind: number, request: object): Promise<void> {
-    const text = Buffer.from(JSON.stringify(request))
-    return new Promise((resolve, reject) => {
-      const done: Done = error => (error === null ? resolve() : reject(error))
-      const bytes = slotBytes(text.length, 0)
-      const slot = this.#room(bytes, done)
-      if (slot === null) return
-      const target = slot >= 0 ? this.#slots.arena.bytes : Buffer.alloc(bytes)
-      const start = Math.max(0, slot)
-      this.#head(target, start, kind, text.length)
-      target.set(text, start + SLOT_HEADER)
-      if (slot >= 0) this.#send(kind, slot, bytes, done)
-      else this.#unsent.push({ kind, done, bytes: target })
-    })
-  }
-
-  /** A slot; −1: there is none now; null: the request was refused. */
-  #room(bytes: number, done: Done): number | null {
-    const refusal = this.#refusal()
-    if (refusal !== null) {
-      this.#refused.push({ done, error: refusal })
-      queueMicrotask(() => this.pump())
-      return null
-    }
-    this.#loop()
-    return this.#unsent.length > 0 || this.#pending.length === RING ? -1 : this.#slots.take(bytes)
-  }
-
-  #refusal(): AldebaranError | null {
-    if (this.closed) return new AldebaranError('LOG_CLOSED', 'The log was closed')
-    if (this.#readOnly) return new AldebaranError('LOG_READ_ONLY', 'The log was opened for reading only')
-    const state = this.#thread()
-    if (state === RUNNING) return null
-    return state === STOPPED
-      ? new AldebaranError('LOG_STOPPED', 'The log thread ended with an error')
-      : new AldebaranError('LOG_CLOSED', 'The log was closed')
-  }
-
-  #head(target: Buffer, start: number, kind: number, length: number): void {
-    target.writeInt32LE(kind, start)
-    target.writeInt32LE(this.#told, start + 4)
-    target.writeInt32LE(length, start + 8)
-  }
-
-  #send(kind: number, slot: number, bytes: number, done: Done): void {
-    setSlot(this.#words, this.#submitted, slot)
-    this.#submitted = (this.#submitted + 1) | 0
-    this.#pending.push({ kind, done, slot, bytes })
-    Atomics.store(this.#words, SUBMITTED, this.#submitted)
-    ring(this.#control, CONTROL_BELL)
-  }
-
-  #sendNext(): boolean {
-    const { kind, bytes, done } = this.#unsent[0]!
-    if (this.#pending.length === RING) return false
-    const slot = this.#slots.take(bytes.length)
-    if (slot < 0) return this.#tooLarge()
-    this.#slots.arena.bytes.set(bytes, slot)
-    this.#unsent.shift()
-    this.#send(kind, slot, bytes.length, done)
-    return true
-  }
-
-  /** The arena is full: others will be answered and leave room, unless nothing else is there. Fails the rest with it. */
-  #tooLarge(): boolean {
-    if (this.#pending.length > 0) return false
-    let error = new AldebaranError('BATCH_TOO_LARGE', 'The unit is too large to be handed over')
-    for (const { done } of this.#unsent) {
-      this.#refused.push({ done, error })
-      error = new AldebaranError('LOG_STOPPED', 'An earlier unit of this client failed, so this one was not tried')
-    }
-    this.#unsent = []
-    return true
-  }
-
-  #deliver(): void {
-    const { kind, done, slot, bytes } = this.#pending.shift()!
-    const arena = this.#slots.arena.bytes
-    const start = slotOf(this.#words, this.#delivered)
-    const failed = arena.readInt32LE(start) !== 0
-    const count = arena.readInt32LE(start + 4)
-    const error = failed ? decodeError(arena.toString('utf8', start + SLOT_HEADER, start + SLOT_HEADER + count)) : null
-    const offsets: number[] = []
-    for (let i = 0; !failed && i < count; i++) offsets.push(arena.readDoubleLE(start + SLOT_HEADER + i * 8))
-    this.#delivered = (this.#delivered + 1) | 0
-    this.#slots.give(slot, bytes)
-    if (kind === UNIT && error !== null && error.code !== 'LOG_STOPPED') this.#told++
-    if (error === null) done(null, { offsets })
-    else done(error, null)
-  }
-
-  #failAll(): void {
-    // Answered for the last time before the thread stopped: nothing is answered after it.
-    const answered = Atomics.load(this.#words, ANSWERED)
-    while (this.#delivered !== answered) this.#deliver()
-    const lost = [...this.#pending, ...this.#unsent]
-    this.#pending = []
-    this.#unsent = []
-    this.#told++
-    for (const { done } of lost) {
-      done(
-        new AldebaranError('LOG_STOPPED', 'The log thread ended before it answered; the unit may be committed'),
-        null,
-      )
-    }
-  }
-
-  #busy(): boolean {
-    return this.#pending.length + this.#unsent.length + this.#refused.length > 0
-  }
-
-  #thread(): number {
-    return Atomics.load(this.#control, CONTROL_STATE)
-  }
-
-  /** Pumps from the event loop while something is on its way. In a thread that never returns to it, this sleeps. */
-  #loop(): void {
-    if (this.#looping) return
-    this.#looping = true
-    void this.#pumpUntilIdle()
-  }
-
-  async #pumpUntilIdle(): Promise<void> {
-    do {
-      await this.#loopBell.changed(CHECK_MS)
-      this.pump()
-    } while (this.#busy())
-    this.#looping = false
-  }
-}
-
-function decodeError(text: string): AldebaranError {
-  const { code, message, details } = JSON.parse(text) as {
-    code: ErrorCode
-    message: string
-    details: Record<string, string | number | boolean | null>
-  }
-  return new AldebaranError(code, message, details)
 }

@@ -10,8 +10,9 @@
  * 1. A unit becomes visible to readers as a whole, after it is durable as far as `durability` says.
  * 2. Units of one client are committed in the order of their submission. After one fails, every later one of that
  *    client that was submitted before the failure was reported fails too, with LOG_STOPPED.
- * 3. Offsets of a partition grow by one a record in the embedded engine; other engines may leave gaps.
- * 4. A reader sees whole batches in offset order, each exactly as written but for its base offset.
+ * 3. Offsets of a partition grow by one a record in the embedded engine; other engines may leave gaps, and compaction does.
+ * 4. A reader sees whole batches in offset order, each exactly as written but for its base offset, and for the records
+ *    that compaction took out of it.
  * 5. Nothing here waits, but `wait` and the promises: a worker's loop is poll → process → submit → wait.
  */
 
@@ -26,6 +27,13 @@ export interface TopicOptions {
   value?: StoredSchema
   /** Made by the runtime (changelog, repartition): hidden from lists unless asked for. */
   internal?: boolean
+  /**
+   * Keeps the last record of each key; older ones may be deleted, which leaves gaps between the offsets. A null value
+   * deletes the key, and is deleted itself after `tombstoneMs`. Records without a key are kept. Default: false.
+   */
+  compacted?: boolean
+  /** With `compacted`: how long a null value stays, in ms from its timestamp. Default: a day. */
+  tombstoneMs?: number
 }
 
 export interface StoredSchema {
@@ -40,7 +48,7 @@ export interface TopicInfo extends TopicOptions {
 export interface PartitionInfo {
   start: number
   end: number
-  /** Bytes of its batches now. */
+  /** Bytes of its batches now; 0 where these credentials may not ask. */
   bytes: number
 }
 
@@ -51,19 +59,27 @@ export type From = number | 'earliest' | 'latest'
 export interface PartitionReader {
   readonly topic: string
   readonly partition: number
-  /** The next offset to be read: everything before it was returned by `poll` (or skipped by a seek). */
+  /**
+   * The next offset to be read: everything before it was returned by `poll` (or skipped by a seek). Passes over offsets
+   * without a record, so that it gets to `end()` where those are the last.
+   */
   readonly position: number
   /**
    * Gets whole batches that follow `position`: at least one if there is one, then as many as fit in `maxBytes`.
    * They are `chunk[0, size)` and valid until the next call. The first batch may begin before `position`
-   * (after a seek into its middle): skip records before it. Returns false when there is nothing to read now.
+   * (after a seek into its middle): skip records before it. Returns false when there is nothing here now: other engines
+   * may have more on its way, so the end is reached when `position` is `end()`.
+   * @throws AldebaranError OFFSET_OUT_OF_RANGE when the start of the partition has moved past `position`.
    */
   poll(maxBytes: number): boolean
   readonly chunk: Buffer
   readonly size: number
   /** The offset of the first record wanted in the chunk (the value of `position` before the poll). */
   readonly from: number
-  /** The committed end of the partition as known now. */
+  /**
+   * The committed end of the partition as known now: not less than it was when the reader was made or sought last. What
+   * another client was told then to be committed lies before it.
+   */
   end(): number
   seek(from: From): void
   /** Seeks to the first record whose batch holds a timestamp ≥ ms, or to the end. */
@@ -115,16 +131,33 @@ export interface CommitResult {
 }
 
 export interface LogCapabilities {
-  /** Every offset follows the one before it. */
+  /** Every offset follows the one before it, but in compacted topics. */
   denseOffsets: boolean
   /** Units may carry disk-table writes. */
   tables: boolean
   /** Survives what: the process, or power loss. */
   durability: 'process' | 'disk'
+  /**
+   * How a writer is kept out whose tasks others have by now. 'positions': a unit fails when it carries a position of a
+   * group that this client does not own any more. 'none': whoever starts a client sees to it that there is no such writer.
+   */
+  fencing: 'positions' | 'none'
+}
+
+/** What tools show of a log, asked of many things at once and without blocking the thread that asks. */
+export interface LogSurvey {
+  /** Internal ones too. */
+  listTopics(): Promise<TopicInfo[]>
+  /** By topic; one that does not exist is left out. */
+  partitionsOf(topics: readonly string[]): Promise<Map<string, PartitionInfo[]>>
+  /** Every position of these groups, or of all (null), as committed last: what is being committed now does not count. */
+  positionsOf(groups: readonly string[] | null): Promise<Position[]>
+  /** As `Log.reader`. */
+  openReader(topic: string, partition: number, from: From): Promise<PartitionReader>
 }
 
 /** One thread's access to the log. */
-export interface Log {
+export interface Log extends LogSurvey {
   readonly capabilities: LogCapabilities
 
   topics(options?: { internal?: boolean }): TopicInfo[]

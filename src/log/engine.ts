@@ -7,12 +7,13 @@
  * 2. The states in memory are those of the last transaction: when one fails they are put back.
  * 3. Ends are published after the transaction, all of a group together.
  * 4. What only deletes (trims, retention, positions) is never refused for lack of room.
- * 5. Whatever deletes does so in bounded steps; `maintain` goes on with the rest.
+ * 5. Whatever deletes does so in bounded steps; `maintain` goes on with the rest, and with compaction.
  */
 import { AldebaranError } from '../errors.ts'
 import { LAST_OFFSET_DELTA, readInt32 } from '../record/layout.ts'
 import type { Clock } from '../time/clock.ts'
 import { Catalog } from './catalog.ts'
+import { Compactor } from './compaction.ts'
 import type { CommitUnit, TopicOptions, Trim } from './contract.ts'
 import { EndsTable } from './ends.ts'
 import { fail, followsFailure, type GroupUnit } from './group.ts'
@@ -55,6 +56,9 @@ export class LogEngine {
   readonly #touched = new Touched()
   /** Partitions that have more to delete than one commit may. */
   readonly #behind = new Set<PartitionState>()
+  readonly #compactor = new Compactor()
+  /** Partitions that are to be compacted: one step of one of them at a time. */
+  readonly #compacting = new Set<PartitionState>()
   #maintainedAt: number
   /** Who is to be woken for what was published last: bits of clients 0–31 and 32–63. */
   interestLow = 0
@@ -91,14 +95,17 @@ export class LogEngine {
 
   deleteTopic(name: string): void {
     const topic = this.catalog.topic(name)
-    for (const state of this.catalog.states(topic)) this.#behind.delete(state)
+    for (const state of this.catalog.states(topic)) {
+      this.#behind.delete(state)
+      this.#giveUp(state)
+    }
     this.#store.transact(this.catalog.deleteWrites(topic))
     this.catalog.deleted(topic)
   }
 
   /**
-   * Applies retention, and goes on with what is left to delete. Call it when there is nothing else to do, and at least
-   * once a second. Returns true when there is more to delete at once.
+   * Applies retention, goes on with what is left to delete, and compacts. Call it when there is nothing else to do, and
+   * at least once a second. Returns true when there is more to do at once.
    */
   maintain(): boolean {
     const now = this.#clock.now()
@@ -111,19 +118,22 @@ export class LogEngine {
     }
     if (due && steps > 0) this.#maintainedAt = this.#clock.monotonic()
     const graves = steps > 0 ? this.catalog.bury(steps, this.#writes) : null
+    if (due) this.#findCompactions(now)
+    const compacting = steps > 0 ? this.#compact(now) : null
     try {
       this.#finish()
     } catch (error) {
       this.#restore()
+      if (compacting !== null) this.#giveUp(compacting)
       throw error
     }
     if (graves !== null) this.catalog.buried(graves)
-    return this.#behind.size > 0 || this.catalog.graves > 0
+    return this.#isBusy()
   }
 
   /** Milliseconds until `maintain` has something to do. */
   maintenanceDue(): number {
-    if (this.#behind.size > 0 || this.catalog.graves > 0) return 0
+    if (this.#isBusy()) return 0
     return Math.max(0, this.#maintainedAt + MAINTENANCE_MS - this.#clock.monotonic())
   }
 
@@ -227,6 +237,39 @@ export class LogEngine {
     if (done === steps) this.#behind.add(state)
     else this.#behind.delete(state)
     return done
+  }
+
+  #isBusy(): boolean {
+    return this.#behind.size > 0 || this.catalog.graves > 0 || this.#compacting.size > 0
+  }
+
+  #findCompactions(now: number): void {
+    for (const topic of this.catalog.topics.values()) {
+      if (topic.info.compacted !== true) continue
+      for (const state of this.catalog.states(topic)) {
+        if (this.#compactor.isDue(this.#store, state, now)) this.#compacting.add(state)
+      }
+    }
+  }
+
+  /** A step for the partition that waits longest, which is returned; null: none waits. */
+  #compact(now: number): PartitionState | null {
+    for (const state of this.#compacting) {
+      const { info } = this.catalog.topic(state.topic)
+      if (info.compacted !== true) {
+        this.#giveUp(state)
+        continue
+      }
+      this.#touched.add(state)
+      if (!this.#compactor.step(this.#store, state, info, now, this.#writes)) this.#compacting.delete(state)
+      return state
+    }
+    return null
+  }
+
+  #giveUp(state: PartitionState): void {
+    this.#compacting.delete(state)
+    this.#compactor.forget(state)
   }
 
   #begin(): void {

@@ -3,12 +3,13 @@ import { extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { AldebaranError, ERROR_CODES, type ErrorCode } from '../errors.ts'
 import { Bell, ring } from './bell.ts'
-import { CHECK_MS, CLOSING, connectLog, type LogAddress, RUNNING, STOPPED } from './client.ts'
+import { connectLog, type EmbeddedAddress, type LogAddress } from './client.ts'
 import type { Log } from './contract.ts'
 import { CONTROL_BELL, CONTROL_MESSAGES, CONTROL_STATE, EndsTable, INTEREST_BITS, MAX_PARTITIONS } from './ends.ts'
 import type { FromLogThread, LogThreadData, NewClient } from './log-thread.ts'
 import { ANSWERED, BELL, CLOSED, type MailboxBuffers, newMailbox, STATE, SUBMITTED } from './mailbox.ts'
 import { prepareStore } from './store-file.ts'
+import { CHECK_MS, CLOSING, RUNNING, STOPPED } from './unit-sender.ts'
 
 export interface OpenOptions {
   /** Folder of the store; made when it is not there. */
@@ -106,7 +107,7 @@ export class LogHost {
   }
 
   /** An address for one client, in this or any other thread of the process. */
-  address(): LogAddress {
+  address(): EmbeddedAddress {
     if (this.#closed) throw new AldebaranError('LOG_CLOSED', 'The log was closed')
     this.#clients = this.#clients.filter(client => !isClosed(client.mailbox))
     const taken = new Set(this.#clients.map(client => client.number))
@@ -118,7 +119,7 @@ export class LogHost {
     Atomics.add(this.#control, CONTROL_MESSAGES, 1)
     ring(this.#control, CONTROL_BELL)
     const { file, ends, durability, mapBytes, readOnly } = this.#data
-    return { file, ends, mailbox, client: number, durability, mapBytes, readOnly, transfer: [] }
+    return { kind: 'embedded', file, ends, mailbox, client: number, durability, mapBytes, readOnly, transfer: [] }
   }
 
   /**
@@ -132,6 +133,7 @@ export class LogHost {
       await bell.changed(CHECK_MS)
     }
     if (Atomics.exchange(words, STATE, CLOSED) === CLOSED) return
+    if (address.kind !== 'embedded') return
     const ends = new EndsTable(this.#data.ends)
     for (let id = 0; id < MAX_PARTITIONS; id++) ends.removeInterest(id, Math.min(address.client, INTEREST_BITS - 1))
   }

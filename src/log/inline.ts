@@ -114,7 +114,8 @@ class InlineClient extends LogView implements Log {
   #scheduled = false
 
   constructor(log: InlineLog, store: KeyValueStore, engine: LogEngine, number: number, options: InlineOptions) {
-    super(store, engine.ends, number, { denseOffsets: true, tables: true, durability: options.durability })
+    const { durability } = options
+    super(store, engine.ends, number, { denseOffsets: true, tables: true, durability, fencing: 'none' })
     this.#log = log
     this.#engine = engine
     this.#auto = options.auto !== false

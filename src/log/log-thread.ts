@@ -8,7 +8,6 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { AldebaranError, messageOf } from '../errors.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import { Bell } from './bell.ts'
-import { CLOSING, DONE, STOPPED } from './client.ts'
 import { CONTROL_BELL, CONTROL_MESSAGES, CONTROL_STATE, type EndsBuffers, EndsTable } from './ends.ts'
 import { LogEngine } from './engine.ts'
 import { Follower } from './follow.ts'
@@ -17,6 +16,7 @@ import { LmdbStore } from './lmdb-store.ts'
 import type { MailboxBuffers } from './mailbox.ts'
 import { checkFormat, HEARTBEAT_MS, Ownership, parse } from './ownership.ts'
 import { Server } from './serve.ts'
+import { CLOSING, DONE, STOPPED } from './unit-sender.ts'
 
 export interface LogThreadData {
   kind: 'aldebaran-log'

@@ -20,6 +20,10 @@ export class PartitionState {
   newest = 0
   /** Bytes appended since the last entry of the time index. */
   sinceIndexed = 0
+  /** Compaction: no record from here on makes one before it obsolete, as far as was looked. */
+  cleaned = 0
+  /** Bytes of the batches before `cleaned`, as they were left. */
+  cleanBytes = 0
   /** Bytes deleted since the time index was cleaned; not stored. */
   sinceCleaned = 0
 
@@ -42,6 +46,8 @@ export class PartitionState {
     this.floor = other.floor
     this.newest = other.newest
     this.sinceIndexed = other.sinceIndexed
+    this.cleaned = other.cleaned
+    this.cleanBytes = other.cleanBytes
     this.sinceCleaned = other.sinceCleaned
     this.floorEnd = other.floorEnd
     this.floorBytes = other.floorBytes
@@ -64,6 +70,8 @@ export class PartitionState {
     bytes.writeDoubleBE(this.floor, 24)
     bytes.writeDoubleBE(this.newest, 32)
     bytes.writeDoubleBE(this.sinceIndexed, 40)
+    bytes.writeDoubleBE(this.cleaned, 48)
+    bytes.writeDoubleBE(this.cleanBytes, 56)
     return bytes
   }
 
@@ -74,5 +82,7 @@ export class PartitionState {
     this.floor = bytes.readDoubleBE(24)
     this.newest = bytes.readDoubleBE(32)
     this.sinceIndexed = bytes.readDoubleBE(40)
+    this.cleaned = bytes.readDoubleBE(48)
+    this.cleanBytes = bytes.readDoubleBE(56)
   }
 }

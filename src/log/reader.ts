@@ -11,8 +11,8 @@ import { baseOffsetOf, lastOffsetOf, verifyBatch } from '../record/batch-header.
 import type { From, PartitionReader } from './contract.ts'
 import type { EndsTable } from './ends.ts'
 import type { KeyValueReader } from './key-value.ts'
-import { BATCH_KEY_BYTES, writeBatchKey } from './keys.ts'
-import { findTime, floorBatch } from './time-index.ts'
+import { BATCH_KEY_BYTES, batchKey, writeBatchKey } from './keys.ts'
+import { findTime, floorBatch, isDamaged } from './time-index.ts'
 import { unknownTopic } from './topics.ts'
 
 const FIRST_CHUNK_BYTES = 64 * 1024
@@ -103,6 +103,7 @@ export class StoreReader implements PartitionReader {
     const at = this.size
     if (batch === undefined) {
       if (at > 0) return false
+      if (this.#joined()) return true
       throw this.#missing()
     }
     const length = batch.length
@@ -116,6 +117,16 @@ export class StoreReader implements PartitionReader {
     }
     this.size = at + length
     this.#next = lastOffsetOf(this.chunk, at) + 1
+    this.position = this.#next
+    return true
+  }
+
+  /** Compaction joined the batch, which was empty by then, to the one before it: reads on behind that. */
+  #joined(): boolean {
+    const floor = floorBatch(this.#store, this.#id, this.#next)
+    const batch = floor === this.#next ? undefined : this.#store.get(batchKey(this.#id, floor))
+    if (batch === undefined || isDamaged(batch) || lastOffsetOf(batch, 0) < this.#next) return false
+    this.#next = lastOffsetOf(batch, 0) + 1
     this.position = this.#next
     return true
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { batchOf, withCode } from '../../test/contract/log-contract.ts'
-import { connectLog, type LogAddress } from './client.ts'
+import { connectLog, type EmbeddedAddress } from './client.ts'
 import { EndsTable } from './ends.ts'
 import { type LogHost, openLog } from './host.ts'
 import { SUBMITTED } from './mailbox.ts'
@@ -20,7 +20,7 @@ afterEach(() => rmSync(path, { recursive: true, force: true }))
 const small = { durability: 'process', maxBytes: 64 * 2 ** 20 } as const
 
 describe('a thread that ends without closing its client', () => {
-  async function endedThread(host: LogHost): Promise<LogAddress> {
+  async function endedThread(host: LogHost): Promise<EmbeddedAddress> {
     const address = host.address()
     const thread = new Worker(new URL('./test/submit-and-exit.ts', import.meta.url), { workerData: address })
     await once(thread, 'exit')

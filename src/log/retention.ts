@@ -26,6 +26,7 @@ export function retain(
     writes.delete(batchKey(state.id, state.floor))
     state.floor = state.floorEnd
     state.sinceCleaned += state.floorBytes
+    state.cleanBytes = Math.max(0, state.cleanBytes - state.floorBytes)
     // A damaged batch may have another length than it had.
     state.bytes = state.floor === state.end ? 0 : Math.max(0, state.bytes - state.floorBytes)
     state.floorEnd = 0

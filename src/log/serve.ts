@@ -1,20 +1,18 @@
 /** The work of the log thread for a writing process: takes the units of all clients, commits them together, answers. */
-import { AldebaranError, messageOf } from '../errors.ts'
+import { AldebaranError } from '../errors.ts'
 import { ring } from './bell.ts'
-import { CREATE_TOPIC, UNIT } from './client.ts'
 import type { TopicOptions } from './contract.ts'
 import { isMeant } from './ends.ts'
 import type { LogEngine } from './engine.ts'
 import { type GroupUnit, groupUnit, type UnitSource } from './group.ts'
 import { ANSWERED, Arena, BELL, CLOSED, type MailboxBuffers, SLOT_HEADER, STATE, SUBMITTED, slotOf } from './mailbox.ts'
+import { writeError, writeOffsets } from './unit-answers.ts'
 import { decodeUnit } from './unit-codec.ts'
+import { CREATE_TOPIC, UNIT } from './unit-sender.ts'
 
 /** One group takes this much at most: more would only make those wait that came first. */
 const GROUP_UNITS = 1024
 const GROUP_BYTES = 16 * 1024 * 1024
-// So that an error fits into the smallest slot, whatever its characters are.
-const LONGEST_MESSAGE = 400
-const LONGEST_DETAILS = 400
 
 /** A client, as the log thread sees it. */
 export class ServedClient implements UnitSource {
@@ -41,30 +39,13 @@ export class ServedClient implements UnitSource {
   }
 
   answerOffsets(offsets: readonly number[]): void {
-    const start = this.#head(0, offsets.length)
-    for (let i = 0; i < offsets.length; i++) this.arena.bytes.writeDoubleLE(offsets[i]!, start + i * 8)
+    writeOffsets(this.arena.bytes, slotOf(this.words, this.#answered), offsets)
     this.#count()
   }
 
   answerError(error: unknown): void {
-    const known = error instanceof AldebaranError
-    const short = known && JSON.stringify(error.details).length < LONGEST_DETAILS
-    const bytes = Buffer.from(
-      JSON.stringify({
-        code: known ? error.code : 'LOG_STOPPED',
-        message: messageOf(error).slice(0, LONGEST_MESSAGE),
-        details: short ? error.details : {},
-      }),
-    )
-    this.arena.bytes.set(bytes, this.#head(1, bytes.length))
+    writeError(this.arena.bytes, slotOf(this.words, this.#answered), error)
     this.#count()
-  }
-
-  #head(status: number, count: number): number {
-    const start = slotOf(this.words, this.#answered)
-    this.arena.bytes.writeInt32LE(status, start)
-    this.arena.bytes.writeInt32LE(count, start + 4)
-    return start + SLOT_HEADER
   }
 
   #count(): void {

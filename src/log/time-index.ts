@@ -49,7 +49,7 @@ export function findTime(store: KeyValueReader, id: number, ms: number, start: n
 }
 
 /** What a damaged batch says of its times and offsets is not followed: who reads from there on is told of it. */
-function isDamaged(batch: Buffer): boolean {
+export function isDamaged(batch: Buffer): boolean {
   try {
     verifyBatch(batch, 0, batch.length)
     return false

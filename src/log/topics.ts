@@ -31,6 +31,7 @@ export function checkTopic(name: string, options: TopicOptions): void {
   }
   checkRetention(name, 'retentionBytes', options.retentionBytes)
   checkRetention(name, 'retentionMs', options.retentionMs)
+  checkRetention(name, 'tombstoneMs', options.tombstoneMs)
 }
 
 function checkRetention(topic: string, option: string, value: number | undefined): void {
@@ -56,9 +57,11 @@ export function sameOptions(a: TopicOptions, b: TopicOptions): boolean {
   return textOf(a) === textOf(b)
 }
 
-function textOf({ partitions, retentionBytes, retentionMs, key, value, internal }: TopicOptions): string {
+function textOf(options: TopicOptions): string {
+  const { partitions, retentionBytes, retentionMs, key, value, internal, compacted, tombstoneMs } = options
   const schemas = [key, value].map(schema => (schema === undefined ? null : [schema.format, schema.definition]))
-  return JSON.stringify([partitions, retentionBytes ?? null, retentionMs ?? null, schemas, internal === true])
+  const limits = [retentionBytes, retentionMs, tombstoneMs].map(limit => limit ?? null)
+  return JSON.stringify([partitions, limits, schemas, internal === true, compacted === true])
 }
 
 export function encodeTopic(topic: Topic): Buffer {

@@ -85,6 +85,28 @@ export abstract class LogView {
     return found
   }
 
+  async listTopics(): Promise<TopicInfo[]> {
+    return this.topics({ internal: true })
+  }
+
+  async partitionsOf(topics: readonly string[]): Promise<Map<string, PartitionInfo[]>> {
+    const known = topics.flatMap(name => this.topic(name) ?? [])
+    return new Map(
+      known.map(({ name, partitions }) => [
+        name,
+        Array.from({ length: partitions }, (_, partition) => this.partition(name, partition)),
+      ]),
+    )
+  }
+
+  async positionsOf(groups: readonly string[] | null): Promise<Position[]> {
+    return groups === null ? this.positions() : groups.flatMap(group => this.positions(group))
+  }
+
+  async openReader(topic: string, partition: number, from: From): Promise<PartitionReader> {
+    return this.reader(topic, partition, from)
+  }
+
   tableGet(table: string, key: Uint8Array): Buffer | undefined {
     this.checkOpen()
     this.store.refresh()

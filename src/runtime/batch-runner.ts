@@ -56,6 +56,7 @@ export class BatchRunner {
       try {
         value = schema.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd)
       } catch (error) {
+        if (blocks(error)) throw error
         this.#deadLetter(input, error)
         continue
       }

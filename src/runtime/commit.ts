@@ -7,6 +7,9 @@
  * 2. Units are submitted in order and several may be under way; each table hears of its changelog offsets in order.
  * 3. After a unit has failed nothing more is submitted: the state in memory is ahead of the log, and the worker must
  *    start again from what the log says.
+ * 4. Where the log fences by positions, the position of every input of a task goes with whatever the task did, moved or
+ *    not. Timers change rows and send records without moving any: a worker that others took a task from, and that has
+ *    not heard of it, would commit them.
  */
 import type { Append, CommitResult, CommitUnit, Log, Position, TableWrite, Trim } from '../log/contract.ts'
 import type { Clock } from '../time/clock.ts'
@@ -21,7 +24,10 @@ export class Committer {
   readonly #clock: Clock
   readonly #measures: Measures
   readonly #trimStep: number
-  #underWay = 0
+  readonly #fencesByPositions: boolean
+  /** Units submitted, and answered. They are answered in their order. */
+  submitted = 0
+  answered = 0
   /** The error of the first unit that failed. */
   failure: Error | null = null
 
@@ -32,6 +38,7 @@ export class Committer {
     this.#clock = clock
     this.#measures = measures
     this.#trimStep = trimStep
+    this.#fencesByPositions = log.capabilities.fencing === 'positions'
   }
 
   /** Bytes of the batches in those units. */
@@ -39,7 +46,7 @@ export class Committer {
 
   /** Units submitted whose outcome is not known yet. */
   get underWay(): number {
-    return this.#underWay
+    return this.submitted - this.answered
   }
 
   /** Submits what the tasks did. `oldestTimestamp`: of the records in it, ms, to measure the latency. */
@@ -54,9 +61,10 @@ export class Committer {
     this.#measures.add('recordsOut', this.#outputs.count)
     this.#measures.add('bytesOut', this.#outputs.bytes)
     for (const task of tasks) {
+      const withAll = this.#fencesByPositions && hasWorked(task)
       for (const state of task.states) this.#collect(state, appends, tables, trims, told)
       for (const input of task.inputs) {
-        if (input.position === input.submitted) continue
+        if (input.position === input.submitted && !withAll) continue
         input.submitted = input.position
         positions.push({
           group: task.plan.group,
@@ -75,10 +83,10 @@ export class Committer {
     const unit: CommitUnit = { appends, positions, tables, trims }
     const bytes = appends.reduce((sum, append) => sum + append.batch.length, 0)
     this.bytesUnderWay += bytes
-    this.#underWay++
+    this.submitted++
     const submitted = this.#clock.monotonic()
     this.#log.submit(unit, (error, result) => {
-      this.#underWay--
+      this.answered++
       this.bytesUnderWay -= bytes
       if (error !== null) this.failure ??= error
       if (error !== null || this.failure !== null) return
@@ -118,6 +126,11 @@ export class Committer {
   #committed(told: readonly { state: TaskState; append: number }[], result: CommitResult): void {
     for (const { state, append } of told) state.table.committed(append < 0 ? 0 : result.offsets[append]!)
   }
+}
+
+/** What it sent alone does not count: only a record or a timer makes it send, which moves a position or changes a row. */
+function hasWorked({ states, inputs }: Task): boolean {
+  return states.some(state => state.table.changed) || inputs.some(input => input.position !== input.submitted)
 }
 
 const NO_CHANGELOG = {

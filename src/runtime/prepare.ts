@@ -1,13 +1,9 @@
 import { AldebaranError } from '../errors.ts'
-import type { Log, TableWrite } from '../log/contract.ts'
-import type { TableNode } from '../pipeline/node.ts'
+import type { Log } from '../log/contract.ts'
 import type { AnyTopic } from '../pipeline/topic.ts'
-import { checkRowEvolution, rowDefinition } from '../state/evolution.ts'
+import { rowDefinition } from '../state/evolution.ts'
 import { type Application, changelogOf } from './application.ts'
-import { type RowVersions, tableId } from './task-state.ts'
-
-/** Where the versions of the rows of all tables are kept: table id, '/', number → Avro definition. */
-const VERSIONS = 'aldebaran.row-versions'
+import { keepRowVersions, type RowVersions, tableId } from './row-versions.ts'
 
 /**
  * Makes the log ready for an application: creates its topics, checks those that are there, and keeps the version of
@@ -37,13 +33,12 @@ export async function prepare(app: Application, log: Log): Promise<Map<string, R
     // What an external topic keeps, and for how long, is its owner's to say.
     if (!topic.external) await log.createTopic(topic.name, topic.options)
   }
-  const versions = new Map<string, RowVersions>()
+  const definitions = new Map<string, string>()
   for (const topology of app.topologies) {
     for (const part of topology.parts) {
       for (const table of part.tables) {
         const { name, store } = table.definition
-        const id = tableId(app.name, topology.pipeline, name)
-        versions.set(id, await keepVersion(log, id, table))
+        definitions.set(tableId(app.name, topology.pipeline, name), rowDefinition(table.definition))
         if (store === 'disk' && !log.capabilities.tables) {
           throw new AldebaranError('PIPELINE_INVALID', `table '${name}' is a disk table, which this log cannot hold`, {
             table: name,
@@ -56,31 +51,5 @@ export async function prepare(app: Application, log: Log): Promise<Map<string, R
       }
     }
   }
-  return versions
-}
-
-async function keepVersion(log: Log, id: string, table: TableNode): Promise<RowVersions> {
-  const definition = rowDefinition(table.definition)
-  const definitions = new Map<number, string>()
-  for (const [key, value] of log.tableRange(VERSIONS, Buffer.from(`${id}/`), Buffer.from(`${id}0`))) {
-    definitions.set(Number(key.toString().slice(id.length + 1)), value.toString())
-  }
-  for (const [number, older] of definitions) {
-    if (older === definition) return { current: number, definitions }
-  }
-  for (const older of definitions.values()) {
-    const reasons = checkRowEvolution(older, definition)
-    if (reasons.length > 0) {
-      throw new AldebaranError(
-        'SCHEMA_INCOMPATIBLE',
-        `the rows of table '${table.definition.name}' changed in a way that stored rows cannot follow: ${reasons.join('; ')}`,
-        { table: table.definition.name },
-      )
-    }
-  }
-  const current = Math.max(0, ...definitions.keys()) + 1
-  definitions.set(current, definition)
-  const write: TableWrite = { table: VERSIONS, key: Buffer.from(`${id}/${current}`), value: Buffer.from(definition) }
-  await log.commit({ tables: [write] })
-  return { current, definitions }
+  return keepRowVersions(log, app.name, definitions)
 }

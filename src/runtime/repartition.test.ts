@@ -8,10 +8,11 @@ import { MemoryBudget } from '../state/memory-budget.ts'
 import { SimulatedStore } from '../testing/simulated-store.ts'
 import { VirtualClock } from '../time/clock.ts'
 import { application } from './application.ts'
+import { allActive } from './assignment.ts'
 import { Measures } from './measures.ts'
 import { prepare } from './prepare.ts'
 import { Producer } from './producer.ts'
-import { countTables, planTasks } from './task-plan.ts'
+import { countTables, plansById, planTasks } from './task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, TaskWorker } from './worker.ts'
 
 test('the topic of a keyBy is trimmed behind its reader, in the same commit as its position', async () => {
@@ -26,7 +27,8 @@ test('the topic of a keyBy is trimmed behind its reader, in the same commit as i
   const log = inlineLog(new SimulatedStore(), { clock, durability: 'disk' }).client()
   const plans = planTasks(app)
   const worker = new TaskWorker(
-    plans,
+    plansById(plans),
+    allActive(plans),
     {
       log,
       clock,

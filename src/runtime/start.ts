@@ -4,43 +4,20 @@ import { pathToFileURL } from 'node:url'
 import { AldebaranError } from '../errors.ts'
 import type { LogAddress } from '../log/client.ts'
 import type { Log } from '../log/contract.ts'
-import { type LogHost, openLog } from '../log/host.ts'
 import { parseSize } from '../pipeline/units.ts'
 import type { RowCopy } from '../state/contract.ts'
 import { MemoryBudget } from '../state/memory-budget.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import type { Application } from './application.ts'
+import type { Director } from './assignment.ts'
+import { type LogEngine, type NodeView, openEngine } from './log-engine.ts'
+import type { LogLocation } from './log-location.ts'
 import { prepare } from './prepare.ts'
 import type { TableQuery } from './queries.ts'
 import { countTables, planTasks, type TaskPlan } from './task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, type WorkerSettings } from './worker.ts'
-import { RESPAWN_MS, type Report, WorkerHost } from './worker-host.ts'
+import { RESPAWN_MS, type Report, WorkerHost, type WorkerHostSettings } from './worker-host.ts'
 import type { WorkerProblem } from './worker-thread.ts'
-
-/** Where the log is. Made by `embedded`. */
-export interface LogLocation {
-  readonly kind: 'embedded'
-  readonly path: string
-  readonly durability: 'process' | 'disk'
-  readonly maxBytes: number
-}
-
-export interface EmbeddedSettings {
-  /** `disk` (default): a commit survives power loss. `process`: it survives the end of the process, kill -9 too. */
-  durability?: 'process' | 'disk'
-  /** The most the store may take on disk. Default '64GB'. */
-  maxSize?: string | number
-}
-
-/** The log in this process, in a folder: no server. */
-export function embedded(path: string, settings: EmbeddedSettings = {}): LogLocation {
-  return {
-    kind: 'embedded',
-    path,
-    durability: settings.durability ?? 'disk',
-    maxBytes: parseSize(settings.maxSize ?? '64GB', 'maxSize'),
-  }
-}
 
 export interface StartSettings {
   log: LogLocation
@@ -75,7 +52,10 @@ export class Running {
   readonly failed: Promise<AldebaranError>
   /** Where its API listens; null: nowhere. */
   url: string | null = null
-  readonly #host: LogHost
+  readonly #engine: LogEngine
+  readonly #director: Director
+  /** Of the task that has a partition of a table, by pipeline, table and partition. */
+  readonly #taskIds: ReadonlyMap<string, string>
   readonly #report: Report
   readonly #onStop: (() => Promise<void>)[] = []
   #stopped: Promise<void> | null = null
@@ -83,10 +63,11 @@ export class Running {
 
   constructor(
     application: Application,
-    host: LogHost,
+    engine: LogEngine,
     log: Log,
     plans: readonly TaskPlan[],
     workers: readonly WorkerHost[],
+    director: Director,
     budget: MemoryBudget,
     report: Report,
   ) {
@@ -97,10 +78,12 @@ export class Running {
     this.budget = budget
     this.clock = systemClock
     this.startedAt = systemClock.now()
-    this.#host = host
+    this.#engine = engine
+    this.#director = director
+    this.#taskIds = new Map(plans.flatMap(plan => tablesOf(plan).map(table => [table, plan.id])))
     this.#report = report
     this.failed = new Promise(resolve => {
-      void host.stopped.then(failure => {
+      void engine.stopped.then(failure => {
         if (failure !== null) resolve(this.#fail(failure))
       })
     })
@@ -110,6 +93,9 @@ export class Running {
     const problems: Health['problems'] = this.workers.flatMap((worker, i) =>
       worker.problem === null ? [] : [{ worker: i, ...worker.problem }],
     )
+    for (const { message, details } of this.#engine.problems()) {
+      problems.push({ worker: null, code: null, message, details })
+    }
     if (this.#failure !== null) {
       const { code, message, details } = this.#failure
       problems.unshift({ worker: null, code, message, details })
@@ -136,14 +122,39 @@ export class Running {
     }
   }
 
-  /** Rows from the worker that owns the partition. */
-  query(query: TableQuery): Promise<RowCopy[] | undefined> {
-    return this.workers[query.partition % this.workers.length]!.query(query)
+  /** Every node of the application, this one first; empty where the engine has but one. */
+  nodes(): NodeView[] {
+    return this.#engine.nodes()
+  }
+
+  /**
+   * Rows from the worker that runs the task of the partition, here or on another node; undefined: it has just left.
+   * @throws AldebaranError WORKER_DIED when none has it now, BUSY when its node cannot be asked.
+   */
+  async query(query: TableQuery): Promise<RowCopy[] | undefined> {
+    const own = await this.queryHere(query)
+    if (own !== null) return own
+    const { pipeline, table, partition } = query
+    const id = this.#taskIds.get(tablePartition(pipeline, table, partition))
+    const rows = id === undefined ? undefined : await this.#engine.ask(id, query)
+    if (rows !== undefined) return rows
+    throw new AldebaranError('WORKER_DIED', `no worker has partition ${partition} of table '${table}' now`, {
+      table,
+      partition,
+    })
+  }
+
+  /** As `query`, of this process alone; null: no worker of it runs the task. */
+  async queryHere(query: TableQuery): Promise<RowCopy[] | undefined | null> {
+    const { pipeline, table, partition } = query
+    const id = this.#taskIds.get(tablePartition(pipeline, table, partition))
+    const worker = id === undefined ? undefined : this.workers.find(({ owned }) => owned.active.includes(id))
+    return worker === undefined ? null : await worker.query(query)
   }
 
   /** Lets another thread read and write the log: `connectLog` there. Each thread needs one of its own. */
   address(): LogAddress {
-    return this.#host.address()
+    return this.#engine.address()
   }
 
   /** Finishes the batches at hand, commits, and closes the log. */
@@ -161,8 +172,9 @@ export class Running {
     const errors: unknown[] = []
     for (const hook of this.#onStop) await hook().catch(error => errors.push(error))
     await Promise.all(this.workers.map(worker => worker.stop()))
+    await this.#director.stop().catch(error => errors.push(error))
     await this.log.close()
-    await this.#host.close()
+    await this.#engine.close()
     // A hook that failed keeps nothing from being committed.
     if (errors.length > 0) throw errors[0]
   }
@@ -176,11 +188,19 @@ export class Running {
   }
 }
 
+function tablesOf({ part, partition }: TaskPlan): string[] {
+  return part.tables.map(({ definition }) => tablePartition(part.pipeline, definition.name, partition))
+}
+
+/** No name has a slash in it. */
+function tablePartition(pipeline: string, table: string, partition: number): string {
+  return `${pipeline}/${table}/${partition}`
+}
+
 const quiet: Report = () => {}
 
 /** Opens the log, creates what the application needs, and starts its workers. `ready` tells when they run. */
 export async function start(app: Application, settings: StartSettings): Promise<Running> {
-  const { path, durability, maxBytes } = settings.log
   const plans = planTasks(app)
   const partitions = Math.max(1, ...plans.map(plan => plan.partition + 1))
   const workers = Math.min(settings.workers ?? Math.max(1, availableParallelism() - 1), partitions)
@@ -189,33 +209,44 @@ export async function start(app: Application, settings: StartSettings): Promise<
   }
   const entry = entryOf(settings.entry)
   const report = settings.report ?? quiet
-  const host = await openLog({ path, durability, maxBytes })
-  const log = host.client()
+  let running: Running | null = null
+  const engine = await openEngine(settings.log, {
+    application: app,
+    plans,
+    workers,
+    report,
+    answer: async query => (await running?.queryHere(query)) ?? undefined,
+    api: () => running?.url ?? null,
+  })
+  const log = engine.client()
+  const hosts: WorkerHost[] = []
   try {
     const versions = await prepare(app, log)
     const budget = new MemoryBudget(parseSize(settings.memory ?? '1GB', 'memory'))
-    const hosts = Array.from(
-      { length: workers },
-      (_, worker) =>
-        new WorkerHost({
-          entry,
-          application: app.name,
-          worker,
-          workers,
-          budget,
-          versions,
-          settings: { ...DEFAULT_WORKER_SETTINGS, ...settings.worker },
-          tables: countTables(plans),
-          newAddress: () => host.address(),
-          release: address => host.release(address),
-          respawnMs: RESPAWN_MS,
-          report,
-        }),
-    )
-    return new Running(app, host, log, plans, hosts, budget, report)
+    for (let worker = 0; worker < workers; worker++) {
+      const workerSettings: WorkerHostSettings = {
+        entry,
+        application: app.name,
+        worker,
+        budget,
+        versions,
+        settings: { ...DEFAULT_WORKER_SETTINGS, ...settings.worker },
+        tables: countTables(plans),
+        newAddress: () => engine.workerAddress(worker),
+        release: address => engine.release(address),
+        respawnMs: RESPAWN_MS,
+        report,
+      }
+      hosts.push(new WorkerHost(workerSettings))
+    }
+    const director = engine.director()
+    running = new Running(app, engine, log, plans, hosts, director, budget, report)
+    await director.start(hosts)
+    return running
   } catch (error) {
+    await Promise.all(hosts.map(worker => worker.stop()))
     await log.close()
-    await host.close()
+    await engine.close()
     throw error
   }
 }

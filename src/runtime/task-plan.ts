@@ -44,6 +44,10 @@ export function planTasks(application: Application): TaskPlan[] {
   return plans
 }
 
+export function plansById(plans: readonly TaskPlan[]): Map<string, TaskPlan> {
+  return new Map(plans.map(plan => [plan.id, plan]))
+}
+
 export function countTables(plans: readonly TaskPlan[]): number {
   const last = plans.at(-1)
   return last === undefined ? 0 : last.firstTable + last.part.tables.length

@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises'
 import { KEYS, mortal, orders } from '../../test/crash/programs/mortal-application.ts'
 import { type LogHost, openLog } from '../log/host.ts'
 import { MemoryBudget } from '../state/memory-budget.ts'
+import { allActive, NOTHING_OWNED, type Owned } from './assignment.ts'
 import { prepare } from './prepare.ts'
 import { Producer } from './producer.ts'
 import { countTables, planTasks } from './task-plan.ts'
@@ -30,15 +31,15 @@ afterEach(async () => {
 
 /** A worker of all tasks that tells its events, and waits for `gate` before it is told that its address was released. */
 async function startWorker(entry: string, tell: (event: string) => void, gate: Promise<void>): Promise<WorkerHost> {
-  return new WorkerHost({
+  const plans = planTasks(mortal)
+  const host = new WorkerHost({
     entry,
     application: mortal.name,
     worker: 0,
-    workers: 1,
     budget: new MemoryBudget(2 ** 30),
     versions: await prepare(mortal, log.client()),
     settings: DEFAULT_WORKER_SETTINGS,
-    tables: countTables(planTasks(mortal)),
+    tables: countTables(plans),
     newAddress() {
       tell('address taken')
       return log.address()
@@ -52,6 +53,8 @@ async function startWorker(entry: string, tell: (event: string) => void, gate: P
     respawnMs: 1,
     report: (_level, message) => tell(message),
   })
+  host.assign(allActive(plans))
+  return host
 }
 
 test('the successor of a thread that died is started when the units of the dead one are answered', async () => {
@@ -122,4 +125,42 @@ test('a worker that is stopped while its thread is missed is not started again',
     events.filter(event => event === 'address taken'),
     ['address taken'],
   )
+})
+
+test('tells what its thread has, and the successor of one that died gets the latest assignment', async () => {
+  const events: string[] = []
+  const answered = Promise.withResolvers<void>()
+  const gate = Promise.withResolvers<void>()
+  const tell = (event: string) => {
+    events.push(event)
+    if (event === 'units answered') answered.resolve()
+  }
+  worker = await startWorker(ENTRY, tell, gate.promise)
+  const owned = async (test: (owned: Owned) => boolean): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const look = () => test(worker.owned) && resolve()
+    worker.onOwned(look)
+    look()
+    await promise
+  }
+  assert.deepEqual(worker.owned, NOTHING_OWNED)
+  assert.equal(worker.state, 'starting')
+  const [first, second] = planTasks(mortal).map(plan => plan.id) as [string, string]
+  await owned(({ active }) => active.length === 2)
+  worker.assign({ active: [first], standby: [second] })
+  assert.notEqual(worker.state, 'running')
+  await owned(({ active, standby }) => active.join() === first && standby[0]?.id === second)
+
+  const producer = new Producer(log.client())
+  producer.send(orders, KEYS[0], { n: 1, fate: 'exits', file: join(folder, 'died') })
+  await producer.flush()
+  await answered.promise
+  // Until its units are answered, nobody else may have what it had.
+  assert.deepEqual(worker.owned, { ...NOTHING_OWNED, closing: [first] })
+  worker.assign({ active: [second], standby: [] })
+  gate.resolve()
+  await owned(({ closing }) => closing.length === 0)
+  await owned(({ active }) => active.join() === second)
+  await worker.stop()
+  assert.deepEqual(worker.owned, NOTHING_OWNED)
 })

@@ -14,10 +14,11 @@ import { AldebaranError, ERROR_CODES, type ErrorCode, messageOf } from '../error
 import { type LogAddress, wakeClient } from '../log/client.ts'
 import type { RowCopy } from '../state/contract.ts'
 import type { MemoryBudget } from '../state/memory-budget.ts'
+import { type AssignedWorker, type Assignment, NOTHING_ASSIGNED, NOTHING_OWNED, type Owned } from './assignment.ts'
 import { Measures } from './measures.ts'
 import type { TableQuery } from './queries.ts'
 import { workerFlags } from './worker-flags.ts'
-import type { FromWorker, QueryAnswer, WorkerProblem, WorkerThreadData } from './worker-thread.ts'
+import type { FromWorker, QueryAnswer, ToWorker, WorkerProblem, WorkerThreadData } from './worker-thread.ts'
 
 /** A thread that died is started again after this long, ms. */
 export const RESPAWN_MS = 250
@@ -25,7 +26,7 @@ export const RESPAWN_MS = 250
 export type Report = (level: 'info' | 'warn' | 'error', message: string, details: Record<string, unknown>) => void
 
 export interface WorkerHostSettings
-  extends Pick<WorkerThreadData, 'entry' | 'application' | 'worker' | 'workers' | 'versions' | 'settings'> {
+  extends Pick<WorkerThreadData, 'entry' | 'application' | 'worker' | 'versions' | 'settings'> {
   tables: number
   budget: MemoryBudget
   newAddress: () => LogAddress
@@ -35,9 +36,8 @@ export interface WorkerHostSettings
   report: Report
 }
 
-export class WorkerHost {
+export class WorkerHost implements AssignedWorker {
   readonly measures: Measures
-  state = 'starting'
   problem: WorkerProblem | null = null
   /** Why the first thread could not even find the application; null: it did. */
   failure: AldebaranError | null = null
@@ -45,9 +45,15 @@ export class WorkerHost {
   #thread: Worker | null = null
   #address: LogAddress | null = null
   #control = new Int32Array(new SharedArrayBuffer(4))
-  #queries: MessagePort | null = null
+  #requests: MessagePort | null = null
   #asked = new Map<number, { resolve: (rows: RowCopy[] | undefined) => void; reject: (error: Error) => void }>()
   #nextId = 0
+  #assigned = { number: 0, assignment: NOTHING_ASSIGNED }
+  #state = 'starting'
+  /** The number of the assignment that the state is of. */
+  #stateOf = 0
+  #owned: Owned = NOTHING_OWNED
+  readonly #listeners: (() => void)[] = []
   /** The thread at hand has found its application. */
   #found = false
   #everFound = false
@@ -62,16 +68,38 @@ export class WorkerHost {
     this.#spawn()
   }
 
+  get state(): string {
+    // Of those before it does not matter whether all of their tasks ran.
+    return this.#state === 'running' && this.#stateOf !== this.#assigned.number ? 'starting' : this.#state
+  }
+
+  get owned(): Owned {
+    return this.#owned
+  }
+
+  onOwned(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** A thread that is started later begins with the latest assignment. */
+  assign(assignment: Assignment): void {
+    this.#assigned = { number: this.#assigned.number + 1, assignment }
+    this.#send({ kind: 'assign', ...this.#assigned })
+  }
+
   query(query: TableQuery): Promise<RowCopy[] | undefined> {
-    const port = this.#queries
-    if (port === null || this.#address === null) {
+    if (this.#requests === null) {
       return Promise.reject(new AldebaranError('WORKER_DIED', 'the worker of this partition is being started again'))
     }
     const id = this.#nextId++
     const answer = new Promise<RowCopy[] | undefined>((resolve, reject) => this.#asked.set(id, { resolve, reject }))
-    port.postMessage({ id, query })
-    wakeClient(this.#address)
+    this.#send({ kind: 'query', id, query })
     return answer
+  }
+
+  #send(message: ToWorker): void {
+    this.#requests?.postMessage(message)
+    if (this.#address !== null) wakeClient(this.#address)
   }
 
   /** Lets it finish what it has at hand and commit. */
@@ -83,7 +111,7 @@ export class WorkerHost {
     // A module that takes for ever to load has nothing at hand.
     if (!this.#found) await this.#thread?.terminate()
     await this.#ended
-    this.state = 'stopped'
+    this.#state = 'stopped'
   }
 
   #spawn(): void {
@@ -98,7 +126,8 @@ export class WorkerHost {
       measures: this.measures.buffer,
       budget: { limit: budget.limit, shared: budget.shared },
       control: this.#control.buffer as SharedArrayBuffer,
-      queries: port2,
+      assigned: this.#assigned,
+      requests: port2,
     }
     const url = new URL(`./worker-thread${extname(import.meta.url)}`, import.meta.url)
     const execArgv = workerFlags(process.execArgv)
@@ -112,9 +141,9 @@ export class WorkerHost {
     })
     this.#thread = thread
     this.#address = address
-    this.#queries = port1
+    this.#requests = port1
     this.#found = false
-    this.state = 'starting'
+    this.#state = 'starting'
     port1.on('message', ({ id, rows, problem }: QueryAnswer) => {
       if (problem === null) this.#asked.get(id)?.resolve(rows)
       else this.#asked.get(id)?.reject(errorOf(problem))
@@ -124,10 +153,13 @@ export class WorkerHost {
     thread.on('message', (message: FromWorker) => {
       if (message.kind === 'report') {
         report(message.level, message.message, { worker: data.worker, ...message.details })
+      } else if (message.kind === 'owned') {
+        this.#own(message.owned)
       } else {
         this.#found = true
         this.#everFound = true
-        this.state = message.state
+        this.#state = message.state
+        this.#stateOf = message.assigned
         this.problem = message.problem
       }
     })
@@ -145,14 +177,23 @@ export class WorkerHost {
   async #end(address: LogAddress, code: number, cause: unknown): Promise<void> {
     this.#thread = null
     this.#address = null
-    this.#queries?.close()
-    this.#queries = null
+    this.#requests?.close()
+    this.#requests = null
     const error = new AldebaranError('WORKER_DIED', 'the worker thread ended')
     for (const asked of this.#asked.values()) asked.reject(error)
     this.#asked.clear()
     if (!this.#stopping) this.#mourn(code, cause)
+    // Until its units are answered, nobody else may have what it had.
+    const { active, restoring, closing } = this.#owned
+    this.#own({ active: [], restoring: [], closing: [...active, ...restoring, ...closing], standby: [] })
     await this.#settings.release(address)
+    this.#own(NOTHING_OWNED)
     if (!this.#stopping) this.#respawn = setTimeout(() => this.#spawn(), this.#settings.respawnMs)
+  }
+
+  #own(owned: Owned): void {
+    this.#owned = owned
+    for (const listener of this.#listeners) listener()
   }
 
   #mourn(code: number, cause: unknown): void {
@@ -169,7 +210,7 @@ export class WorkerHost {
         cause ?? undefined,
       )
     }
-    this.state = 'waiting'
+    this.#state = 'waiting'
     this.problem = { message: `the worker thread ended: ${message}`, code: 'WORKER_DIED', details: {} }
     this.measures.add('restarts', 1)
     report('error', 'a worker thread ended; it is started again', {

@@ -5,10 +5,11 @@ import { inlineLog } from '../log/inline.ts'
 import { MemoryBudget } from '../state/memory-budget.ts'
 import { SimulatedStore } from '../testing/simulated-store.ts'
 import { VirtualClock } from '../time/clock.ts'
+import { allActive } from './assignment.ts'
 import { Measures } from './measures.ts'
 import { prepare } from './prepare.ts'
 import { Producer } from './producer.ts'
-import { countTables, planTasks } from './task-plan.ts'
+import { countTables, plansById, planTasks } from './task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, TaskWorker } from './worker.ts'
 
 test('a worker whose unit failed stops when it is told to, however often', async () => {
@@ -19,7 +20,8 @@ test('a worker whose unit failed stops when it is told to, however often', async
   const versions = await prepare(mortal, client)
   const plans = planTasks(mortal)
   const worker = new TaskWorker(
-    plans,
+    plansById(plans),
+    allActive(plans),
     {
       log: client,
       clock,

@@ -7,26 +7,31 @@ import { setImmediate } from 'node:timers/promises'
 import { isMainThread, type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { AldebaranError, messageOf } from '../errors.ts'
 import { connectLog, type LogAddress } from '../log/client.ts'
+import type { Log } from '../log/contract.ts'
 import type { RowCopy } from '../state/contract.ts'
 import { MemoryBudget } from '../state/memory-budget.ts'
 import { systemClock } from '../time/clock.ts'
 import type { Application } from './application.ts'
+import type { Assignment, Owned } from './assignment.ts'
 import { findApplication } from './find-application.ts'
 import { Measures } from './measures.ts'
 import { answerQuery, type TableQuery } from './queries.ts'
-import { planTasks, tasksOfWorker } from './task-plan.ts'
-import type { RowVersions } from './task-state.ts'
+import type { RowVersions } from './row-versions.ts'
+import { plansById, planTasks } from './task-plan.ts'
 import { TaskWorker, type WorkerSettings } from './worker.ts'
 
 /** Longest stay away from the event loop, ms. */
 const TURN_MS = 50
+/** Between two looks at how far standbys are behind, ms. */
+const LAG_MS = 1000
 
 export interface WorkerThreadData {
   kind: 'aldebaran-worker'
   entry: string
   application: string
   worker: number
-  workers: number
+  /** As it was when the thread was started; others follow as messages. */
+  assigned: NumberedAssignment
   address: LogAddress
   measures: SharedArrayBuffer
   budget: { limit: number; shared: SharedArrayBuffer }
@@ -34,7 +39,13 @@ export interface WorkerThreadData {
   control: SharedArrayBuffer
   versions: ReadonlyMap<string, RowVersions>
   settings: WorkerSettings
-  queries: MessagePort
+  requests: MessagePort
+}
+
+export interface NumberedAssignment {
+  /** Assignments of a worker are numbered, so that it can be told which one a state speaks of. */
+  number: number
+  assignment: Assignment
 }
 
 /** Why a worker, or a task of it, does not go on. */
@@ -47,12 +58,11 @@ export interface WorkerProblem {
 
 export type FromWorker =
   | { kind: 'report'; level: 'info' | 'warn' | 'error'; message: string; details: Record<string, unknown> }
-  | { kind: 'state'; state: string; problem: WorkerProblem | null }
+  | { kind: 'owned'; owned: Owned }
+  /** `assigned`: the number of the assignment that the state is of. */
+  | { kind: 'state'; state: string; problem: WorkerProblem | null; assigned: number }
 
-export interface QueryMessage {
-  id: number
-  query: TableQuery
-}
+export type ToWorker = { kind: 'query'; id: number; query: TableQuery } | ({ kind: 'assign' } & NumberedAssignment)
 
 export interface QueryAnswer {
   id: number
@@ -61,54 +71,94 @@ export interface QueryAnswer {
   problem: WorkerProblem | null
 }
 
-async function runThread(data: WorkerThreadData, tell: (message: FromWorker) => void): Promise<void> {
-  const app: Application = await findApplication(data.entry, data.application)
-  const log = connectLog(data.address)
-  const control = new Int32Array(data.control)
-  const worker = new TaskWorker(
-    tasksOfWorker(planTasks(app), data.worker, data.workers),
-    {
-      log,
-      clock: systemClock,
-      measures: new Measures(0, data.measures),
-      budget: new MemoryBudget(data.budget.limit, data.budget.shared),
-      versions: data.versions,
-      report: (level, message, details) => tell({ kind: 'report', level, message, details }),
-    },
-    data.settings,
-  )
-  let told = ''
-  const tellState = (): void => {
-    const problem = worker.problem?.message ?? null
-    const now = `${worker.state} ${problem}`
-    if (now === told) return
-    told = now
-    tell({ kind: 'state', state: worker.state, problem: problemOf(worker.problem) })
+class WorkerThread {
+  readonly #data: WorkerThreadData
+  readonly #tell: (message: FromWorker) => void
+  readonly #log: Log
+  readonly #worker: TaskWorker
+  #assigned: number
+  #toldState = ''
+  #toldOwned = ''
+  #toldChanges = -1
+  #lookAgainAt = 0
+
+  constructor(app: Application, data: WorkerThreadData, tell: (message: FromWorker) => void) {
+    this.#data = data
+    this.#tell = tell
+    this.#log = connectLog(data.address)
+    this.#assigned = data.assigned.number
+    this.#worker = new TaskWorker(
+      plansById(planTasks(app)),
+      data.assigned.assignment,
+      {
+        log: this.#log,
+        clock: systemClock,
+        measures: new Measures(0, data.measures),
+        budget: new MemoryBudget(data.budget.limit, data.budget.shared),
+        versions: data.versions,
+        report: (level, message, details) => tell({ kind: 'report', level, message, details }),
+      },
+      data.settings,
+    )
   }
-  // Tells that the application was found, before what may take long.
-  tellState()
-  let turned = systemClock.monotonic()
-  while (worker.state !== 'stopped') {
-    if (Atomics.load(control, 0) === 1) worker.stop()
-    for (
-      let asked = receiveMessageOnPort(data.queries);
-      asked !== undefined;
-      asked = receiveMessageOnPort(data.queries)
-    ) {
-      const { id, query } = asked.message as QueryMessage
-      data.queries.postMessage({ id, ...answered(worker, query) })
+
+  async run(): Promise<void> {
+    const worker = this.#worker
+    const log = this.#log
+    const control = new Int32Array(this.#data.control)
+    // Tells that the application was found, before what may take long.
+    this.#tellState()
+    let turned = systemClock.monotonic()
+    while (worker.state !== 'stopped') {
+      if (Atomics.load(control, 0) === 1) worker.stop()
+      this.#heedRequests()
+      const worked = worker.step()
+      this.#tellOwned()
+      this.#tellState()
+      if (!worked) log.wait(Math.min(worker.idleMs(), TURN_MS))
+      if (systemClock.monotonic() - turned >= TURN_MS) {
+        await setImmediate()
+        turned = systemClock.monotonic()
+      }
     }
-    const worked = worker.step()
-    tellState()
-    if (!worked) log.wait(Math.min(worker.idleMs(), TURN_MS))
-    if (systemClock.monotonic() - turned >= TURN_MS) {
-      await setImmediate()
-      turned = systemClock.monotonic()
+    await log.close()
+    this.#data.requests.close()
+  }
+
+  #heedRequests(): void {
+    const port = this.#data.requests
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+      const request = next.message as ToWorker
+      if (request.kind === 'query') {
+        port.postMessage({ id: request.id, ...answered(this.#worker, request.query) } satisfies QueryAnswer)
+      } else {
+        this.#worker.assign(request.assignment)
+        this.#assigned = request.number
+      }
     }
   }
-  tellState()
-  await log.close()
-  data.queries.close()
+
+  /** Before the state, which may say that all of them run. */
+  #tellOwned(): void {
+    const { changes } = this.#worker
+    const now = systemClock.monotonic()
+    if (changes === this.#toldChanges && now < this.#lookAgainAt) return
+    this.#toldChanges = changes
+    this.#lookAgainAt = now + LAG_MS
+    const { owned } = this.#worker
+    const text = JSON.stringify(owned)
+    if (text === this.#toldOwned) return
+    this.#toldOwned = text
+    this.#tell({ kind: 'owned', owned })
+  }
+
+  #tellState(): void {
+    const { state, problem } = this.#worker
+    const text = `${this.#assigned} ${state} ${problem?.message ?? null}`
+    if (text === this.#toldState) return
+    this.#toldState = text
+    this.#tell({ kind: 'state', state, problem: problemOf(problem), assigned: this.#assigned })
+  }
 }
 
 function problemOf(error: Error | null): WorkerProblem | null {
@@ -130,6 +180,7 @@ function answered(worker: TaskWorker, query: TableQuery): Pick<QueryAnswer, 'row
 const data = workerData as WorkerThreadData | null
 if (!isMainThread && parentPort !== null && data?.kind === 'aldebaran-worker') {
   const port = parentPort
-  await runThread(data, message => port.postMessage(message))
+  const app = await findApplication(data.entry, data.application)
+  await new WorkerThread(app, data, message => port.postMessage(message)).run()
   port.close()
 }

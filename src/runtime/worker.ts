@@ -1,9 +1,12 @@
 /**
- * Some tasks, run by one thread: poll → process → timers → commit.
+ * The tasks that a worker is assigned, run by one thread: poll → process → timers → commit. TaskSet has how they come
+ * and go.
  *
- *     starting ─► running ─► stopping ─► stopped
+ *     starting ◄─► running ─► stopping ─► stopped
  *         ▲           │
  *         └─ waiting ◄┘   a unit failed: what is in memory is given up, and read again from the log after a while
+ *
+ * Starting: some tasks of the assignment are still restored; the others run.
  *
  * 1. `step` never waits, so that a thread, an event loop and a simulation can all drive it.
  * 2. A unit is submitted when there is nothing more to read, or when it is large or old enough; never more than
@@ -16,12 +19,16 @@ import { AldebaranError, messageOf } from '../errors.ts'
 import type { Log } from '../log/contract.ts'
 import type { MemoryBudget } from '../state/memory-budget.ts'
 import type { Clock } from '../time/clock.ts'
+import type { Assignment, Owned } from './assignment.ts'
 import { Committer } from './commit.ts'
 import type { Measures } from './measures.ts'
 import { Outputs } from './outputs.ts'
-import { Task } from './task.ts'
+import type { Replica } from './replica.ts'
+import type { RowVersions } from './row-versions.ts'
+import type { Task } from './task.ts'
 import type { TaskPlan } from './task-plan.ts'
-import { openStates, type RowVersions } from './task-state.ts'
+import { TaskSet } from './task-set.ts'
+import { isOfMemory, WorkerMemory } from './worker-memory.ts'
 
 export interface WorkerSettings {
   /** Submit at the latest when the unit has taken this long to fill, ms. */
@@ -31,7 +38,9 @@ export interface WorkerSettings {
   unitsUnderWay: number
   /** A changelog of a task with so many records is left alone: nothing is written anew or trimmed. */
   changelogRecords: number
-  /** Wait that long before starting again after a failed unit, ms. */
+  /** Read about so many bytes of changelogs a step, at most. */
+  restoreBytes: number
+  /** Wait that long before starting again after a failed unit, and before restoring a task again that could not be, ms. */
   restartMs: number
 }
 
@@ -40,6 +49,7 @@ export const DEFAULT_WORKER_SETTINGS: WorkerSettings = {
   unitBytes: 2 * 1024 * 1024,
   unitsUnderWay: 3,
   changelogRecords: 4096,
+  restoreBytes: 4 * 1024 * 1024,
   restartMs: 250,
 }
 
@@ -54,62 +64,91 @@ export interface WorkerEnvironment {
 
 export type WorkerState = 'starting' | 'running' | 'waiting' | 'stopping' | 'stopped'
 
-/** Share of the memory budget from which on nothing more is read. */
-const PRESSURE_LIMIT = 0.9
-/** Between two looks at the tables for memory to give back, ms. */
-const SHRINK_MS = 1000
-
 export class TaskWorker {
-  state: WorkerState = 'starting'
   /** Why it is waiting, or what blocks a task; null when all is well. */
   problem: Error | null = null
-  tasks: Task[] = []
-  readonly #plans: readonly TaskPlan[]
   readonly #environment: WorkerEnvironment
   readonly #settings: WorkerSettings
-  #outputs = new Outputs()
+  readonly #memory: WorkerMemory
+  readonly #tasks: TaskSet
+  readonly #outputs = new Outputs()
+  #phase: Exclude<WorkerState, 'starting'> = 'running'
   #committer: Committer
   #startAgainAt = 0
-  #charged = 0
-  /** Of those, for buffers. */
-  #chargedBuffers = 0
   #unitBytes = 0
   #unitSince = 0
   /** The oldest first timestamp of a batch in the unit, ms. */
   #unitOldest = Number.POSITIVE_INFINITY
   #unitOpen = false
-  #pressed = false
-  #shrinkAgainAt = 0
-  /** Of a task that could not be restored: its bytes are damaged. */
-  #damage: Error | null = null
 
-  constructor(plans: readonly TaskPlan[], environment: WorkerEnvironment, settings: WorkerSettings) {
-    this.#plans = plans
+  /** `plans`: of all tasks there are, by their id. */
+  constructor(
+    plans: ReadonlyMap<string, TaskPlan>,
+    assignment: Assignment,
+    environment: WorkerEnvironment,
+    settings: WorkerSettings,
+  ) {
     this.#environment = environment
     this.#settings = settings
+    this.#memory = new WorkerMemory(environment)
+    this.#tasks = new TaskSet(plans, {
+      ...environment,
+      outputs: this.#outputs,
+      charge: (bytes, always) => this.#memory.charge(bytes, always),
+      changelogRecords: settings.changelogRecords,
+      restoreBytes: settings.restoreBytes,
+      retryMs: settings.restartMs,
+    })
+    this.#tasks.assign(assignment)
     this.#committer = this.#newCommitter()
   }
 
-  /** Everything it did is committed. */
+  get state(): WorkerState {
+    return this.#phase === 'running' && this.#tasks.isRestoring ? 'starting' : this.#phase
+  }
+
+  /** Those that run. */
+  get tasks(): readonly Task[] {
+    return this.#tasks.running
+  }
+
+  /** Tables that are restored, or follow as standbys. */
+  get replicas(): Iterable<Replica> {
+    return this.#tasks.replicas
+  }
+
+  get owned(): Owned {
+    return this.#tasks.owned
+  }
+
+  /** Grows with every change of `owned` but the lags. */
+  get changes(): number {
+    return this.#tasks.changes
+  }
+
+  /** Everything it did is committed, and no task is about to leave. */
   get settled(): boolean {
-    return !this.#unitOpen && this.#committer.underWay === 0
+    return !this.#unitOpen && this.#committer.underWay === 0 && !this.#tasks.isLeaving
+  }
+
+  /** The tasks it shall have from now on, whatever it was told before. */
+  assign(assignment: Assignment): void {
+    this.#tasks.assign(assignment)
   }
 
   /** Does some of what there is to do. False: nothing, until the log changes or `idleMs` have passed. */
   step(): boolean {
     const { log, clock } = this.#environment
     log.pump()
-    const heeds = this.state !== 'waiting' && this.state !== 'stopped'
+    const heeds = this.#phase === 'running' || this.#phase === 'stopping'
     if (heeds && this.#committer.failure !== null) return this.#fail(this.#committer.failure)
-    switch (this.state) {
-      case 'starting':
-        return this.#start()
+    switch (this.#phase) {
       case 'waiting':
         // Units under way may still succeed: what the log says is known only when all have been answered.
         if (clock.monotonic() < this.#startAgainAt || this.#committer.underWay > 0) return false
-        this.#outputs = new Outputs()
+        this.#outputs.begin()
         this.#committer = this.#newCommitter()
-        this.state = 'starting'
+        this.#phase = 'running'
         return true
       case 'running':
         return this.#run()
@@ -123,69 +162,51 @@ export class TaskWorker {
   /** How long nothing happens by itself, ms. */
   idleMs(): number {
     const { clock } = this.#environment
-    if (this.state === 'waiting') return Math.max(1, this.#startAgainAt - clock.monotonic())
-    if (this.state !== 'running') return 1
+    if (this.#phase === 'waiting') return Math.max(1, this.#startAgainAt - clock.monotonic())
+    if (this.#phase !== 'running') return 1
     let deadline = Number.POSITIVE_INFINITY
     for (const task of this.tasks) {
       deadline = Math.min(deadline, task.nextDeadline())
-      if (task.blocked !== null || this.#pressed) deadline = Math.min(deadline, clock.now() + 10)
+      if (task.blocked !== null || this.#memory.isShort) deadline = Math.min(deadline, clock.now() + 10)
     }
     return Math.max(0, deadline - clock.now())
   }
 
   /** Finishes the batches at hand, commits, and stops. */
   stop(): void {
-    if (this.state === 'running') this.state = 'stopping'
-    else if (this.state !== 'stopping') this.#close()
-  }
-
-  #start(): boolean {
-    const { measures, report } = this.#environment
-    const begun = this.#environment.clock.monotonic()
-    this.#damage = null
-    this.tasks = []
-    try {
-      for (const plan of this.#plans) this.#startTask(plan)
-    } catch (error) {
-      return this.#fail(asError(error))
-    }
-    for (const task of this.tasks) task.report()
-    this.state = 'running'
-    this.problem = this.#damage
-    report('info', 'tasks are running', {
-      tasks: this.tasks.map(task => task.plan.id),
-      restored: measures.get('restoredRecords'),
-      ms: Math.round(this.#environment.clock.monotonic() - begun),
-    })
-    return true
-  }
-
-  #startTask(plan: TaskPlan): void {
-    const { report } = this.#environment
-    const charged = this.#charged
-    try {
-      const states = openStates(plan, {
-        ...this.#environment,
-        changelogRecords: this.#settings.changelogRecords,
-        charge: (bytes, always) => this.#charge(bytes, always),
-      })
-      this.tasks.push(new Task(plan, states, { ...this.#environment, outputs: this.#outputs }))
-    } catch (error) {
-      if (!(error instanceof AldebaranError) || error.fate !== 'corrupted') throw error
-      this.#charge(charged - this.#charged)
-      this.#damage ??= error
-      report('error', 'a task does not run: what was stored for it is damaged', {
-        task: plan.id,
-        error: error.message,
-        ...error.details,
-      })
-    }
+    if (this.#phase === 'running') this.#phase = 'stopping'
+    else if (this.#phase !== 'stopping') this.#close()
   }
 
   #run(): boolean {
+    let moved = this.#tasks.heed()
+    if (this.#tasks.isLeaving && this.#letGo()) moved = true
+    const worked = this.#mayWork() && this.#work()
+    if (this.#phase !== 'running') return worked
+    // Standbys may not take what the tasks that run would need.
+    if (this.#tasks.follow(!this.#memory.isShort)) moved = true
+    if (moved) this.#memory.chargeBuffers(this.#bufferBytes())
+    this.#tellProblem()
+    return worked || moved
+  }
+
+  /** Tasks that leave go when the units are answered that may hold something of them. */
+  #letGo(): boolean {
+    if (this.#tasks.awaitsUnit) {
+      if (!this.#unitOpen) this.#tasks.submitted(this.#committer.submitted)
+      else if (this.#mayWork()) this.#submit()
+    }
+    return this.#tasks.committed(this.#committer.answered)
+  }
+
+  #mayWork(): boolean {
+    return this.#phase === 'running' && this.#committer.underWay < this.#settings.unitsUnderWay
+  }
+
+  /** The tasks that run have their turn. */
+  #work(): boolean {
     const { clock } = this.#environment
-    const { unitsUnderWay, unitMs, unitBytes } = this.#settings
-    if (this.#committer.underWay >= unitsUnderWay) return false
+    const { unitMs, unitBytes } = this.#settings
     let worked = false
     try {
       for (const task of this.tasks) {
@@ -194,43 +215,34 @@ export class TaskWorker {
           this.#open(clock.now())
         }
       }
-      if (!this.#underPressure()) {
+      this.#memory.look(
+        () => this.#tasks.states(),
+        () => this.#bufferBytes(),
+      )
+      if (!this.#memory.isShort) {
         for (const task of this.tasks) if (this.#advance(task)) worked = true
       }
     } catch (error) {
       return this.#fail(asError(error))
     }
-    this.#makeRoom()
-    this.#tellProblem()
+    if (this.#memory.isShort || this.tasks.some(task => isOfMemory(task.blocked))) {
+      this.#memory.makeRoom(this.#tasks.states())
+    }
     if (!this.#unitOpen) return worked
     if (!worked || this.#unitBytes >= unitBytes || clock.monotonic() - this.#unitSince >= unitMs) this.#submit()
     return true
   }
 
-  /** Before the next try of what found no memory: what rows do not need any more may be all that it takes. */
-  #makeRoom(): void {
-    const { clock } = this.#environment
-    if (!this.#pressed && !this.tasks.some(task => isOfMemory(task.blocked))) return
-    if (clock.monotonic() < this.#shrinkAgainAt) return
-    this.#shrinkAgainAt = clock.monotonic() + SHRINK_MS
-    for (const task of this.tasks) for (const { table } of task.states) table.shrink()
-  }
-
   #tellProblem(): void {
-    const { report, budget } = this.#environment
     const before = this.problem
-    let problem = this.#damage
+    const unrestored = this.#tasks.problem
+    let problem = unrestored
     for (const task of this.tasks) problem ??= task.blocked
-    if (problem === null && this.#pressed) {
-      const message = `Reading stopped: ${budget.used} of the ${budget.limit} bytes of the memory budget are in use`
-      problem = isOfMemory(before)
-        ? before
-        : new AldebaranError('MEMORY_BUDGET', message, { used: budget.used, limit: budget.limit })
-    }
+    problem ??= this.#memory.problem(before)
     this.problem = problem
-    if (problem === null || before?.message === problem.message) return
+    if (problem === null || problem === unrestored || before?.message === problem.message) return
     const details = problem instanceof AldebaranError ? { code: problem.code, ...problem.details } : {}
-    report('error', 'a task does not go on', { error: problem.message, ...details })
+    this.#environment.report('error', 'a task does not go on', { error: problem.message, ...details })
   }
 
   /** One batch of a task. */
@@ -256,8 +268,9 @@ export class TaskWorker {
   #submit(): void {
     this.#unitOpen = false
     try {
-      this.#committer.submit(this.tasks, this.#unitOldest)
-      this.#chargeBuffers()
+      this.#committer.submit(this.#tasks.ofUnit, this.#unitOldest)
+      this.#tasks.submitted(this.#committer.submitted)
+      this.#memory.chargeBuffers(this.#bufferBytes())
     } catch (error) {
       this.#fail(asError(error))
     }
@@ -265,32 +278,30 @@ export class TaskWorker {
 
   #finish(): boolean {
     if (this.#unitOpen) this.#submit()
-    if (this.state !== 'stopping') return false
+    if (this.#phase !== 'stopping') return false
     if (this.#committer.underWay > 0) return false
     this.#close()
     return true
   }
 
   #close(): void {
-    for (const task of this.tasks) task.close()
-    this.tasks = []
-    this.state = 'stopped'
+    this.#tasks.close()
+    this.#memory.chargeBuffers(0)
+    this.#phase = 'stopped'
   }
 
   /** What is in memory is no longer what the log says: give it up. */
   #fail(error: Error): boolean {
     const { clock, measures, report } = this.#environment
     report('error', 'tasks start again from the last commit', { error: messageOf(error) })
-    const stopping = this.state === 'stopping'
-    for (const task of this.tasks) task.close()
-    this.tasks = []
-    this.#charge(-this.#charged)
-    this.#chargedBuffers = 0
+    this.#tasks.giveUp()
+    this.#memory.chargeBuffers(0)
     this.#unitOpen = false
     this.problem = error
     this.#startAgainAt = clock.monotonic() + this.#settings.restartMs
-    this.state = stopping ? 'stopped' : 'waiting'
     measures.add('restarts', 1)
+    if (this.#phase === 'stopping') this.#close()
+    else this.#phase = 'waiting'
     return false
   }
 
@@ -299,42 +310,10 @@ export class TaskWorker {
     return new Committer(log, this.#outputs, clock, measures, this.#settings.changelogRecords / 4)
   }
 
-  /** Buffers are there already when they are counted, so they are never refused. */
-  #chargeBuffers(): void {
-    let bytes = this.#committer.bytesUnderWay
-    for (const task of this.tasks) bytes += task.bufferBytes
-    this.#charge(bytes - this.#chargedBuffers, true)
-    this.#chargedBuffers = bytes
+  /** Of the units under way, and of what is read into. */
+  #bufferBytes(): number {
+    return this.#committer.bytesUnderWay + this.#tasks.bufferBytes
   }
-
-  #charge(bytes: number, always = false): void {
-    this.#environment.budget.charge(bytes, always)
-    this.#charged += bytes
-    this.#environment.measures.add('chargedBytes', bytes)
-  }
-
-  #underPressure(): boolean {
-    const { budget, report } = this.#environment
-    let pressed = budget.pressure() >= PRESSURE_LIMIT
-    if (pressed) {
-      this.#chargeBuffers()
-      let spare = 0
-      for (const task of this.tasks) for (const { table } of task.states) spare += table.spareBytes
-      pressed = budget.used - spare >= PRESSURE_LIMIT * budget.limit
-    }
-    if (pressed !== this.#pressed) {
-      this.#pressed = pressed
-      report(pressed ? 'warn' : 'info', pressed ? 'memory budget nearly used up: reading stops' : 'reading goes on', {
-        used: budget.used,
-        limit: budget.limit,
-      })
-    }
-    return pressed
-  }
-}
-
-function isOfMemory(error: Error | null): boolean {
-  return error instanceof AldebaranError && error.code === 'MEMORY_BUDGET'
 }
 
 function asError(error: unknown): Error {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { AldebaranError } from '../errors.ts'
 import { avro } from './avro.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { t } from './field-types.ts'
@@ -84,4 +85,42 @@ test('a value that is refused writes no envelope', () => {
   assert.throws(() => registry().schema.encode({ age: 'x' } as never, out), { code: 'VALUE_INVALID' })
   assert.equal(out.position, 0)
   assert.throws(() => avroRegistry(newer, { id: -1, lookup: () => undefined }), { code: 'SCHEMA_INVALID' })
+})
+
+test('what is not known yet is no fault of the value: it may be tried again', () => {
+  const pending = new AldebaranError('SCHEMA_PENDING', 'it is being fetched')
+  let known = false
+  const schema = avroRegistry(newer, {
+    id: () => {
+      if (!known) throw pending
+      return { id: 7, encode: newer.encode }
+    },
+    lookup(id) {
+      if (!known) throw pending
+      return id === 1 ? older.definition : id === 7 ? newer.definition : undefined
+    },
+  })
+  const out = new ByteWriter(1)
+  const value = { age: 3, name: 'Ada', mail: null }
+  const old = written(avroRegistry(older, { id: 1, lookup: () => undefined }), { name: 'Bob', age: 4 })
+  assert.throws(() => schema.encode(value, out), { code: 'SCHEMA_PENDING' })
+  assert.equal(out.position, 0)
+  assert.throws(() => schema.decode(old, 0, old.length), { code: 'SCHEMA_PENDING' })
+  known = true
+  assert.deepEqual({ ...schema.decode(old, 0, old.length) }, { age: 4, name: 'Bob', mail: null })
+  const bytes = written(schema, value)
+  assert.equal(bytes[4], 7)
+  assert.deepEqual({ ...schema.decode(bytes, 0, bytes.length) }, value)
+})
+
+test('a schema that cannot be read is found out once', () => {
+  let lookups = 0
+  const lookup = () => {
+    lookups++
+    return foreign.definition
+  }
+  const schema = avroRegistry(newer, { id: 2, lookup })
+  const bytes = Buffer.from([0, 0, 0, 0, 3, 2])
+  for (let i = 0; i < 3; i++) assert.throws(() => schema.decode(bytes, 0, 6), { code: 'VALUE_UNDECODABLE' })
+  assert.equal(lookups, 1)
 })

@@ -4,6 +4,7 @@ import { type AvroSchema, resolve } from './avro.ts'
 import type { Decode, DecodeOptions } from './avro-decoder.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import { badSchema, undecodable } from './failures.ts'
+import type { AvroDefinition } from './field-types.ts'
 
 const ENVELOPE_BYTES = 5
 const MAX_ID = 2 ** 31 - 1
@@ -30,14 +31,25 @@ export const registryEnvelope = {
   },
 }
 
-export interface RegistryOptions extends DecodeOptions {
-  /** The id under which the registry knows this schema: it is written before every value. */
-  id: number
+/** What values are written with. */
+export interface RegistryWriter<T> {
+  /** The id under which the registry knows the schema: it is written before every value. */
+  readonly id: number
+  readonly encode: AvroSchema<T>['encode']
+}
+
+export interface RegistryOptions<T = unknown> extends DecodeOptions {
   /**
-   * The definition the registry has for another id, or undefined when it has none. It is asked once an id, while a record is
-   * decoded, so it answers from memory: fetch the versions of the subject before.
+   * The id under which the registry knows this schema; or a function that says what to write with, asked for each value.
+   * It may throw an error whose fate is `retry` when that is not known yet.
    */
-  lookup(id: number): string | undefined
+  id: number | (() => RegistryWriter<T>)
+  /**
+   * The definition the registry has for another id, or undefined when it has none. It is asked while a record is decoded, and
+   * no more once it answered with a definition; so it answers from memory. An error whose fate is `retry` says that
+   * it is not known yet: the record is at no fault, and may be decoded later.
+   */
+  lookup(id: number): string | AvroDefinition | undefined
 }
 
 /**
@@ -46,17 +58,29 @@ export interface RegistryOptions extends DecodeOptions {
  *
  * @throws SCHEMA_INVALID for an id outside 0 to 2^31 − 1.
  */
-export function avroRegistry<T>(schema: AvroSchema<T>, options: RegistryOptions): AvroSchema<T> {
+export function avroRegistry<T>(schema: AvroSchema<T>, options: RegistryOptions<T>): AvroSchema<T> {
   const { id, lookup } = options
-  if (!Number.isInteger(id) || id < 0 || id > MAX_ID) throw badSchema('id', `must be from 0 to 2147483647, not ${id}`)
-  const decoders = new Map<number, Decode<T>>([[id, schema.decode]])
+  const decoders = new Map<number, Decode<T>>()
+  /** Of ids whose schema cannot be read as this one: finding that out takes longer than decoding a value. */
+  const refusals = new Map<number, AldebaranError>()
+  let writer: () => RegistryWriter<T>
+  if (typeof id === 'function') writer = id
+  else {
+    if (!Number.isInteger(id) || id < 0 || id > MAX_ID) throw badSchema('id', `must be from 0 to 2147483647, not ${id}`)
+    const known: RegistryWriter<T> = { id, encode: schema.encode }
+    writer = () => known
+    decoders.set(id, schema.decode)
+  }
 
   const decoderFor = (writerId: number): Decode<T> => {
     const unreadable = (reason: string, cause?: unknown) => undecodable(`schema ${writerId} ${reason}`, 1, '', cause)
-    let definition: string | undefined
+    const refusal = refusals.get(writerId)
+    if (refusal !== undefined) throw refusal
+    let definition: string | AvroDefinition | undefined
     try {
       definition = lookup(writerId)
     } catch (error) {
+      if (error instanceof AldebaranError && error.fate === 'retry') throw error
       throw unreadable(`could not be looked up: ${messageOf(error)}`, error)
     }
     if (definition === undefined) throw unreadable('is not known to the registry')
@@ -65,7 +89,10 @@ export function avroRegistry<T>(schema: AvroSchema<T>, options: RegistryOptions)
       decoders.set(writerId, decode)
       return decode
     } catch (error) {
-      throw unreadable(`cannot be read as schema ${id}: ${messageOf(error)}`, error)
+      const reader = typeof id === 'number' ? `schema ${id}` : 'this schema'
+      const refusal = unreadable(`cannot be read as ${reader}: ${messageOf(error)}`, error)
+      refusals.set(writerId, refusal)
+      throw refusal
     }
   }
 
@@ -74,10 +101,11 @@ export function avroRegistry<T>(schema: AvroSchema<T>, options: RegistryOptions)
     definition: schema.definition,
     root: schema.root,
     encode(value, out) {
+      const { id: writerId, encode } = writer()
       const before = out.position
-      registryEnvelope.write(id, out)
+      registryEnvelope.write(writerId, out)
       try {
-        schema.encode(value, out)
+        encode(value, out)
       } catch (error) {
         out.position = before
         throw error

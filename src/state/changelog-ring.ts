@@ -7,8 +7,8 @@
  * Invariants
  * 1. Every row with a record in the changelog has exactly one live entry. So what lies before the head is dead.
  * 2. A tombstone follows every older record of its key, so it may go when it gets to the head.
- * 3. `trimBefore` is the offset of what was the head when the last committed unit was collected: copies of records
- *    before it are durable.
+ * 3. `trimBefore` is the offset of what was the head when the last committed unit was collected, or the last records
+ *    were restored: copies of records before it are durable.
  */
 import type { Meter } from './memory-budget.ts'
 
@@ -28,6 +28,7 @@ export class ChangelogRing {
   readonly #pending: { first: number; head: number; next: number }[] = []
   /** The sequence after the last one whose offset is known. */
   #known = 1
+  #offsetAfter = 0
   #trimBefore = 0
   readonly #meter: Meter
 
@@ -42,6 +43,11 @@ export class ChangelogRing {
 
   get trimBefore(): number {
     return this.#trimBefore
+  }
+
+  /** The offset after the last record whose offset is known; 0: there is none. */
+  get end(): number {
+    return this.#offsetAfter
   }
 
   /** Room for the entries of a collect: call it before anything is written. */
@@ -103,17 +109,19 @@ export class ChangelogRing {
     this.#trim(unit.head)
   }
 
-  /** Adds a record read from the changelog. */
+  /** Adds a record read from the changelog: one that follows all others, and no unit is under way. */
   restored(row: number, offset: number): number {
     this.reserve(1)
     const sequence = this.#next
     const low = this.push(row)
     this.#locate(sequence, offset, sequence + 1)
-    if (this.#runs === 1 && this.#head === sequence) this.#trimBefore = offset
     return low
   }
 
-  #offsetAfter = 0
+  /** What was restored is durable: what lies before the head now may be trimmed. */
+  endRestore(): void {
+    this.#trim(this.#head)
+  }
 
   /** Records from `sequence` on have offsets from `offset` on. */
   #locate(sequence: number, offset: number, next: number): void {
@@ -144,6 +152,7 @@ export class ChangelogRing {
   #trim(head: number): void {
     if (head >= this.#known) {
       this.#trimBefore = this.#offsetAfter
+      this.#runs = 0
       return
     }
     const size = this.#runSequences.length

@@ -88,8 +88,14 @@ export interface TaskTable {
   committed(changelogOffset: number): void
   /** Changelog records before this offset are dead. */
   readonly trimBefore: number
+  /** The offset after the last changelog record that it has: read by `restore`, or written and committed. 0: it has none. */
+  readonly changelogEnd: number
 
-  /** Memory: applies changelog records, oldest first; call before anything else. `startOffset`: of the changelog now. */
+  /**
+   * Memory: applies changelog records, oldest first; those it has already, by their offset, are passed over. For a new
+   * table, and for one whose units are all committed, when others write its changelog now. After an error the same
+   * records may be given again.
+   */
   restore(cursor: BatchCursor): void
 
   /** Plain copies for queries. `get` answers undefined when there is no row. */

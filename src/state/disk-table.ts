@@ -33,6 +33,7 @@ type StoredDeadlines = readonly (readonly [deadline: number, sequence: number])[
 export class DiskTable implements TaskTable {
   readonly definition: TableDefinition
   readonly trimBefore = 0
+  readonly changelogEnd = 0
   readonly #compiled: CompiledTable
   readonly #rows: RowStore
   readonly row: AnyRow

@@ -71,6 +71,10 @@ export class MemoryTable implements TaskTable {
     return this.#ring.trimBefore
   }
 
+  get changelogEnd(): number {
+    return this.#ring.end
+  }
+
   get dueTimer(): string {
     return this.#store.dueTimer
   }
@@ -144,7 +148,7 @@ export class MemoryTable implements TaskTable {
     let count = 0
     while (ring.length > goal && drops > 0) {
       const row = ring.headRow()
-      if (row === 0 || s.i32[row * stride + latest] !== ring.headSequence() || (s.flagsOf(row) & STORED) === 0) drops--
+      if (this.#isDead(row)) drops--
       else {
         if (rewrites-- === 0) break
         this.#append(changelog, row)
@@ -154,6 +158,16 @@ export class MemoryTable implements TaskTable {
       ring.pop()
     }
     return count
+  }
+
+  /** The head, which is of that row, is no longer the latest record of it. */
+  #isDead(row: number): boolean {
+    const s = this.#store
+    return (
+      row === 0 ||
+      s.i32[row * s.layout.stride + s.layout.latest] !== this.#ring.headSequence() ||
+      (s.flagsOf(row) & STORED) === 0
+    )
   }
 
   #append(changelog: ChangelogSink, row: number): void {
@@ -172,9 +186,17 @@ export class MemoryTable implements TaskTable {
   restore(cursor: BatchCursor): void {
     while (cursor.nextBatch()) {
       if (cursor.isControl) continue
-      while (cursor.next()) this.#apply(cursor)
+      while (cursor.next()) if (cursor.offset >= this.#ring.end) this.#apply(cursor)
     }
+    this.#dropDead()
     this.#store.savepoint()
+  }
+
+  /** So that a table that only follows its changelog keeps as few entries as the one that writes it. */
+  #dropDead(): void {
+    const ring = this.#ring
+    while (ring.length > 0 && this.#isDead(ring.headRow())) ring.pop()
+    ring.endRestore()
   }
 
   #apply(cursor: BatchCursor): void {

@@ -2,12 +2,13 @@ import type { Log } from '../log/contract.ts'
 import { inlineLog } from '../log/inline.ts'
 import type { AnyTopic, KeyOf, Topic, ValueOf } from '../pipeline/topic.ts'
 import type { Application } from '../runtime/application.ts'
+import { allActive } from '../runtime/assignment.ts'
 import { Measures } from '../runtime/measures.ts'
 import { prepare } from '../runtime/prepare.ts'
 import { Producer } from '../runtime/producer.ts'
 import { allRows } from '../runtime/queries.ts'
-import { countTables, planTasks } from '../runtime/task-plan.ts'
-import type { RowVersions } from '../runtime/task-state.ts'
+import type { RowVersions } from '../runtime/row-versions.ts'
+import { countTables, plansById, planTasks } from '../runtime/task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, TaskWorker } from '../runtime/worker.ts'
 import type { RowCopy } from '../state/contract.ts'
 import { MemoryBudget } from '../state/memory-budget.ts'
@@ -141,7 +142,8 @@ export class Driver {
   #newWorker(): TaskWorker {
     const plans = planTasks(this.#application)
     return new TaskWorker(
-      plans,
+      plansById(plans),
+      allActive(plans),
       {
         log: this.#log,
         clock: this.clock,

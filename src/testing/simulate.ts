@@ -1,11 +1,13 @@
 /**
  * Runs a whole application in one thread on a simulated store, a virtual clock and a seeded scheduler: which worker,
  * the producer or the log goes next, when the process or its power ends, where in a commit, when the disk is full, how
- * the clock jumps, all is drawn from the seed. So a seed that fails fails again, the same way.
+ * the clock jumps, when tasks move to other workers, all is drawn from the seed. So a seed that fails fails again, the
+ * same way.
  *
  * Invariants of the machinery, checked with every run:
  * 1. After the faults end and time passes, every record sent was processed and every worker is at rest.
- * 2. The scenario's own invariants hold for what the log then says.
+ * 2. Every standby has the rows of its task then.
+ * 3. The scenario's own invariants hold for what the log then says.
  */
 import type { Log } from '../log/contract.ts'
 import { inlineLog } from '../log/inline.ts'
@@ -15,6 +17,7 @@ import { prepare } from '../runtime/prepare.ts'
 import { VirtualClock } from '../time/clock.ts'
 import { SeededRandom } from './random.ts'
 import { type CrashCause, SimulatedCrash, SimulatedStore } from './simulated-store.ts'
+import { wrongStandbys } from './simulation-director.ts'
 import { SimulationEnd } from './simulation-end.ts'
 import { type SimulatedRecord, World, type WorldSettings } from './simulation-world.ts'
 
@@ -38,9 +41,11 @@ export interface Faults {
   workerCrash: number
   diskFull: number
   clockJump: number
+  /** A task goes to another worker, or gets or loses a standby. */
+  move: number
 }
 
-export const DEFAULT_FAULTS: Faults = { crash: 4, workerCrash: 2, diskFull: 1, clockJump: 2 }
+export const DEFAULT_FAULTS: Faults = { crash: 4, workerCrash: 2, diskFull: 1, clockJump: 2, move: 12 }
 
 export interface SimulationOptions {
   seed: number
@@ -111,6 +116,7 @@ class SimulationRun {
       application,
       store: this.#store,
       clock: this.#clock,
+      random: this.#random,
       versions,
       workers: 1 + this.#random.below(3),
       records: this.#scenario.records,
@@ -146,6 +152,7 @@ class SimulationRun {
       }
     }
     if (violations.length === 0) {
+      violations.push(...wrongStandbys(this.#world.workers))
       violations.push(...this.#scenario.check(new SimulationEnd(this.#world, this.#spec.application)))
     }
     return {
@@ -160,7 +167,7 @@ class SimulationRun {
   #oneStep(): void {
     const random = this.#random
     const world = this.#world
-    switch (random.below(8)) {
+    switch (random.below(9)) {
       case 0:
         world.produce(1 + random.below(12))
         return
@@ -173,6 +180,9 @@ class SimulationRun {
         return
       case 4:
         this.#clock.advance(random.below(5))
+        return
+      case 5:
+        world.direct()
         return
       default:
         this.#stepWorker(random.below(world.workers.length))
@@ -187,6 +197,7 @@ class SimulationRun {
 
   #anyWork(): boolean {
     let worked = false
+    this.#world.direct()
     for (let i = 0; i < this.#world.workers.length; i++) if (this.#stepWorker(i)) worked = true
     if (this.#world.log.step()) worked = true
     return worked
@@ -217,6 +228,7 @@ class SimulationRun {
       this.#trace(`clock jumps ${jump}`)
       this.#clock.jump(jump)
     }
+    if (random.chance(faults.move / FAULT_STEPS)) this.#trace(this.#world.director.move(random))
   }
 
   /** No more faults: those that are armed do not count either. */
@@ -224,6 +236,7 @@ class SimulationRun {
     this.#crashIn = -1
     this.#store.diskBytes = Number.POSITIVE_INFINITY
     this.#store.disarm()
+    this.#world.director.calm()
     this.#clock.advance(1)
   }
 

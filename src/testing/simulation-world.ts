@@ -1,6 +1,6 @@
 /**
- * One process of a simulation: a log over the simulated store, workers, a producer. It ends with a crash, and the next
- * one starts from what the store kept.
+ * One process of a simulation: a log over the simulated store, workers, a producer, and who moves tasks between the
+ * workers. It ends with a crash, and the next one starts from what the store kept.
  */
 import { AldebaranError } from '../errors.ts'
 import type { Append, Log } from '../log/contract.ts'
@@ -8,13 +8,16 @@ import { type InlineLog, inlineLog } from '../log/inline.ts'
 import { BatchWriter } from '../record/batch-writer.ts'
 import { partitionOf } from '../record/partitioner.ts'
 import type { Application } from '../runtime/application.ts'
+import { NOTHING_ASSIGNED } from '../runtime/assignment.ts'
 import { Measures } from '../runtime/measures.ts'
-import { countTables, planTasks, tasksOfWorker } from '../runtime/task-plan.ts'
-import type { RowVersions } from '../runtime/task-state.ts'
+import type { RowVersions } from '../runtime/row-versions.ts'
+import { countTables, plansById, planTasks, type TaskPlan } from '../runtime/task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, TaskWorker } from '../runtime/worker.ts'
 import { MemoryBudget } from '../state/memory-budget.ts'
 import type { VirtualClock } from '../time/clock.ts'
+import type { SeededRandom } from './random.ts'
 import type { SimulatedStore } from './simulated-store.ts'
+import { SimulatedDirector } from './simulation-director.ts'
 
 /** A record of a scenario, as bytes: also bytes that no schema would write. */
 export interface SimulatedRecord {
@@ -29,6 +32,7 @@ export interface WorldSettings {
   application: Application
   store: SimulatedStore
   clock: VirtualClock
+  random: SeededRandom
   versions: ReadonlyMap<string, RowVersions>
   workers: number
   records: readonly SimulatedRecord[]
@@ -41,7 +45,9 @@ export interface WorldSettings {
 export class World {
   readonly log: InlineLog
   readonly workers: TaskWorker[]
+  readonly director: SimulatedDirector
   readonly #settings: WorldSettings
+  readonly #plans: readonly TaskPlan[]
   readonly #producer: Log
   readonly #batch = new BatchWriter()
   /** Records sent, and records known to be committed. */
@@ -54,7 +60,14 @@ export class World {
     this.log = inlineLog(store, { clock, durability: store.durability, auto: false, onStep })
     this.#producer = this.log.client()
     this.#sent = this.#producer.position(PRODUCER, settings.markerTopic, 0)?.offset ?? 0
+    this.#plans = planTasks(settings.application)
     this.workers = Array.from({ length: settings.workers }, (_, i) => this.#newWorker(i))
+    this.director = new SimulatedDirector(this.#plans, settings.workers, settings.random)
+    this.direct()
+  }
+
+  direct(): void {
+    this.director.direct(this.workers)
   }
 
   /** Everything was sent and its commit heard of. */
@@ -97,7 +110,11 @@ export class World {
 
   /** Nothing is on its way anywhere. */
   get idle(): boolean {
-    return this.allSent && this.workers.every(worker => worker.state === 'running' && worker.settled)
+    return (
+      this.allSent &&
+      this.director.isDone(this.workers) &&
+      this.workers.every(worker => worker.state === 'running' && worker.settled)
+    )
   }
 
   #appends(records: readonly SimulatedRecord[]): Append[] {
@@ -127,20 +144,20 @@ export class World {
   }
 
   #newWorker(i: number): TaskWorker {
-    const { application, clock, versions, workers, trace } = this.#settings
-    const plans = planTasks(application)
+    const { clock, versions, trace } = this.#settings
     return new TaskWorker(
-      tasksOfWorker(plans, i, workers),
+      plansById(this.#plans),
+      NOTHING_ASSIGNED,
       {
         log: this.log.client(),
         clock,
-        measures: new Measures(countTables(plans)),
+        measures: new Measures(countTables(this.#plans)),
         budget: new MemoryBudget(1e9),
         versions,
         report: (_level, message, details) => trace(`worker ${i}: ${message} ${JSON.stringify(details)}`),
       },
-      // Small, so that changelogs are written anew and trimmed in a run of some hundred records.
-      { ...DEFAULT_WORKER_SETTINGS, changelogRecords: 8 },
+      // Small, so that changelogs are written anew and trimmed, and read in several steps, in a run of some hundred records.
+      { ...DEFAULT_WORKER_SETTINGS, changelogRecords: 8, restoreBytes: 300 },
     )
   }
 }

@@ -17,6 +17,7 @@ function inlineSession(open: () => KeyValueStore, remove: () => void): LogSessio
   const log = inlineLog(open(), { clock: systemClock, durability: 'process' })
   return {
     client: () => log.client(),
+    maintain: () => void log.maintain(),
     reopen: async () => {
       await log.close()
       return inlineSession(open, remove)

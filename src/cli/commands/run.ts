@@ -6,13 +6,15 @@ import { AldebaranError } from '../../errors.ts'
 import { serve } from '../../http/serve.ts'
 import type { RunSettings } from '../../run.ts'
 import { captureApplication } from '../../runtime/find-application.ts'
-import { embedded, type LogLocation, start } from '../../runtime/start.ts'
+import { embedded, kafka, type LogLocation } from '../../runtime/log-location.ts'
+import { start } from '../../runtime/start.ts'
 import type { Report } from '../../runtime/worker-host.ts'
 import { durability, port, wholeNumber } from '../option-values.ts'
 import type { Session } from '../session.ts'
 import { announce, untilEnd } from './up.ts'
 
 interface RunOptions {
+  log?: string
   data?: string
   durability?: 'process' | 'disk'
   workers?: number
@@ -25,6 +27,7 @@ interface RunOptions {
 export function define(command: Command, session: Session): void {
   command
     .argument('<module>', 'a file that exports an application, or starts one with run()')
+    .option('--log <location>', 'kafka://HOST:PORT,… instead of a folder (see docs/kafka-connection.md)')
     .option('--data <folder>', 'where to keep the data (default: what the module says, or ./data)')
     .addOption(durability())
     .option('--workers <count>', 'threads (default: what the module says, or one for each core but one)', wholeNumber)
@@ -71,6 +74,8 @@ async function run(session: Session, module: string, options: RunOptions): Promi
 
 /** What the command line says goes before what the module says. */
 function locationOf(options: RunOptions, own: LogLocation | undefined): LogLocation {
+  if (options.log !== undefined) return kafka(options.log)
+  if (own?.kind === 'kafka') return own
   const durability = options.durability ?? own?.durability ?? 'disk'
   if (options.data === undefined && own !== undefined) return { ...own, durability }
   const { maxBytes } = own ?? {}

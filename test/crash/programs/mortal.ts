@@ -17,7 +17,7 @@ const [folder = '', count = '0'] = process.argv.slice(2)
 const started = run(mortal, { log: embedded(folder, { durability: 'process' }), workers: 2, http: false })
 say('starts')
 const running = await started
-running.onStop(async () => say('stops'))
+running.onStop(async () => say('stops', { charged: sum('chargedBytes') }))
 const sum = (name: 'recordsIn' | 'chargedBytes' | 'restarts') =>
   running.workers.reduce((total, worker) => total + worker.measures.get(name), 0)
 process.once('exit', () => {

@@ -1,0 +1,128 @@
+/**
+ * The network thread: everything between this process and the brokers that concerns records. It has an event loop of its
+ * own, so that neither a busy handler nor the main thread delays a commit that is under way.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { AldebaranError, messageOf } from '../../errors.ts'
+import { Bell, ring } from '../bell.ts'
+import { CONTROL_BELL, CONTROL_STATE } from '../ends.ts'
+import { BELL, type MailboxBuffers } from '../mailbox.ts'
+import { unknownTopic } from '../topics.ts'
+import { CLOSING, DONE, STOPPED } from '../unit-sender.ts'
+import { Catalog } from './catalog.ts'
+import { Cluster, type ClusterSettings } from './cluster.ts'
+import { Session, type SessionSettings } from './session.ts'
+import { TopicAdmin, type TopicDefaults } from './topic-admin.ts'
+import { type Membership, UnitPipeline } from './unit-pipeline.ts'
+
+export interface NetworkThreadData {
+  kind: 'aldebaran-network'
+  cluster: ClusterSettings
+  control: SharedArrayBuffer
+  topics: TopicDefaults
+}
+
+export type ToNetwork =
+  | {
+      kind: 'client'
+      settings: SessionSettings
+      mailbox: MailboxBuffers
+      port: MessagePort
+      answered: SharedArrayBuffer
+    }
+  | { kind: 'membership'; client: string; group: string; membership: Membership | null }
+
+export type FromNetworkThread =
+  | { kind: 'ready' }
+  | { kind: 'failed'; code: string | null; message: string; details: Record<string, string | number | boolean | null> }
+
+/** How often the thread looks around though nothing rang. */
+const CHECK_MS = 1000
+
+class Network {
+  readonly #control: Int32Array
+  readonly #cluster: Cluster
+  readonly #admin: TopicAdmin
+  readonly #mailboxes = new Map<Session, MailboxBuffers>()
+
+  constructor(data: NetworkThreadData) {
+    this.#control = new Int32Array(data.control)
+    this.#cluster = new Cluster(data.cluster)
+    const pipeline = new UnitPipeline(this.#cluster, {
+      purpose: 'catalog',
+      guarantee: 'exactly-once',
+      transactionalIds: [],
+      transactionTimeoutMs: 10_000,
+      compression: 0,
+      giveUpMs: data.cluster.requestTimeoutMs,
+      membership: () => undefined,
+    })
+    this.#admin = new TopicAdmin(this.#cluster, new Catalog(this.#cluster, pipeline), data.topics)
+    const remove = this.#admin.delete.bind(this.#admin)
+    this.#admin.delete = async name => {
+      await remove(name)
+      for (const session of this.#mailboxes.keys()) session.forgetTopic(name, unknownTopic(name))
+    }
+  }
+
+  async connect(): Promise<void> {
+    await this.#cluster.refresh()
+  }
+
+  heard(message: ToNetwork): void {
+    if (message.kind === 'membership') {
+      for (const session of this.#mailboxes.keys()) {
+        if (session.name === message.client) session.setMembership(message.group, message.membership)
+      }
+      return
+    }
+    const { settings, mailbox, port, answered } = message
+    this.#mailboxes.set(new Session(this.#cluster, this.#admin, settings, mailbox, port, answered), mailbox)
+  }
+
+  async serve(): Promise<void> {
+    const bell = new Bell(this.#control, CONTROL_BELL)
+    while (Atomics.load(this.#control, CONTROL_STATE) < CLOSING) {
+      for (const session of [...this.#mailboxes.keys()]) {
+        session.look()
+        if (!session.closed) continue
+        this.#mailboxes.delete(session)
+        session.drop()
+      }
+      await bell.changed(CHECK_MS)
+    }
+    await Promise.all([...this.#mailboxes.keys()].map(session => session.close()))
+  }
+
+  end(state: number): void {
+    Atomics.store(this.#control, CONTROL_STATE, state)
+    for (const { words } of this.#mailboxes.values()) ring(new Int32Array(words), BELL)
+    for (const session of this.#mailboxes.keys()) session.drop()
+    this.#cluster.close()
+  }
+}
+
+async function runThread(data: NetworkThreadData, port: NonNullable<typeof parentPort>): Promise<void> {
+  const network = new Network(data)
+  try {
+    await network.connect()
+    port.on('message', message => network.heard(message as ToNetwork))
+    port.postMessage({ kind: 'ready' } satisfies FromNetworkThread)
+    await network.serve()
+    network.end(DONE)
+  } catch (error) {
+    network.end(STOPPED)
+    port.postMessage(failure(error))
+  } finally {
+    port.close()
+  }
+}
+
+function failure(error: unknown): FromNetworkThread {
+  return error instanceof AldebaranError
+    ? { kind: 'failed', code: error.code, message: error.message, details: { ...error.details } }
+    : { kind: 'failed', code: null, message: messageOf(error), details: {} }
+}
+
+const data = workerData as NetworkThreadData | null
+if (parentPort !== null && data?.kind === 'aldebaran-network') void runThread(data, parentPort)

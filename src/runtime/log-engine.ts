@@ -1,0 +1,81 @@
+/** A log that is open, of either engine, as the runtime uses it: clients, addresses for threads, and who has which tasks. */
+import type { AldebaranError } from '../errors.ts'
+import type { LogAddress } from '../log/client.ts'
+import type { Log } from '../log/contract.ts'
+import { openLog } from '../log/host.ts'
+import type { RowCopy } from '../state/contract.ts'
+import type { Application } from './application.ts'
+import { type Director, staticDirector } from './assignment.ts'
+import type { EmbeddedLocation, LogLocation } from './log-location.ts'
+import type { TableQuery } from './queries.ts'
+import type { TaskPlan } from './task-plan.ts'
+import type { Report } from './worker-host.ts'
+
+/** What an engine needs of the process it is in. */
+export interface EngineSettings {
+  readonly application: Application
+  readonly plans: readonly TaskPlan[]
+  readonly workers: number
+  readonly report: Report
+  /** Answers a question of another node from this one's rows. */
+  readonly answer: (query: TableQuery) => Promise<RowCopy[] | undefined>
+  /** Where this process serves HTTP; null: nowhere (yet). */
+  readonly api: () => string | null
+}
+
+/** A node of the application, as this one knows it. */
+export interface NodeView {
+  readonly node: string
+  readonly endpoint: string
+  readonly api: string | null
+  /** This process. */
+  readonly own: boolean
+  readonly state: 'connecting' | 'alive' | 'suspect' | 'dead' | 'gone'
+  readonly roundTripMs: number | null
+  readonly active: readonly string[]
+  readonly standby: readonly string[]
+}
+
+export interface LogEngine {
+  client(): Log
+  /** For one client in this or any other thread of the process. */
+  address(): LogAddress
+  workerAddress(worker: number): LogAddress
+  /** Gives back the address of a thread that ended; resolves when all it had submitted is answered. */
+  release(address: LogAddress): Promise<void>
+  /** Begins to say which tasks the workers have. Called once, when the topics are there. */
+  director(): Director
+  /** Asks the node that has the partition; undefined: it is not known, or it is this one. */
+  ask(task: string, query: TableQuery): Promise<RowCopy[] | undefined>
+  /** Every node of the application; empty where there is but one. */
+  nodes(): NodeView[]
+  /** What keeps tasks from being given out. */
+  problems(): { message: string; details: Record<string, string> }[]
+  /** Resolves when the log has ended: with null after `close`, with its error otherwise. */
+  readonly stopped: Promise<AldebaranError | null>
+  close(): Promise<void>
+}
+
+export async function openEngine(location: LogLocation, settings: EngineSettings): Promise<LogEngine> {
+  if (location.kind === 'embedded') return await embeddedEngine(location, settings)
+  // Loaded only when asked for.
+  const { openKafkaEngine } = await import('./kafka/kafka-engine.ts')
+  return await openKafkaEngine(location, settings)
+}
+
+async function embeddedEngine(location: EmbeddedLocation, { plans }: EngineSettings): Promise<LogEngine> {
+  const { path, durability, maxBytes } = location
+  const host = await openLog({ path, durability, maxBytes })
+  return {
+    client: () => host.client(),
+    address: () => host.address(),
+    workerAddress: () => host.address(),
+    release: address => host.release(address),
+    director: () => staticDirector(plans),
+    ask: () => Promise.resolve(undefined),
+    nodes: () => [],
+    problems: () => [],
+    stopped: host.stopped,
+    close: () => host.close(),
+  }
+}
