@@ -45,6 +45,8 @@ export interface PipelineSettings {
   readonly guarantee: 'exactly-once' | 'at-least-once'
   /** One transaction of each may be open. */
   readonly transactionalIds: readonly string[]
+  /** Others may have the same ids: who has been fenced stays fenced, and every unit is a transaction. Default: false. */
+  readonly sole?: boolean
   readonly transactionTimeoutMs: number
   /** The code of a compression. */
   readonly compression: number
@@ -180,7 +182,7 @@ export class UnitPipeline {
       return false
     }
     if (entry.isEmpty) return this.#onlyTrims(entry, isHead)
-    const plain = this.#settings.guarantee === 'at-least-once' || entry.isPlain
+    const plain = this.#isPlain(entry)
     if (plain ? !this.#mayFollow(entry) : this.#producers[this.#nextProducer]!.busy) return false
     const producer = plain ? this.#plain : this.#producers[this.#nextProducer]!
     const leaders = leadersOf(entry.unit, this.#cluster)
@@ -189,7 +191,7 @@ export class UnitPipeline {
     entry.state = 'sent'
     entry.producer = producer
     if (producer === this.#plain) {
-      this.#sendBatches(entry, false, 9)
+      this.#sendBatches(entry, false, 9, () => this.#advance())
       // Only positions: there is nothing to wait for.
       if (entry.outstanding === 0) queueMicrotask(() => this.#advance())
       return true
@@ -197,12 +199,16 @@ export class UnitPipeline {
     producer.busy = true
     this.#nextProducer = (this.#nextProducer + 1) % this.#producers.length
     if (this.#bumps(producer)) {
-      this.#sendBatches(entry, true, 12)
-      this.#sendPositions(entry, 5)
+      this.#sendInTurn(entry, 12, 5)
       return true
     }
     this.#sendOld(entry)
     return false
+  }
+
+  #isPlain(entry: Entry): boolean {
+    const { guarantee, sole } = this.#settings
+    return guarantee === 'at-least-once' || (entry.isPlain && sole !== true)
   }
 
   /** Whether a unit without a transaction may be under way together with those before it. */
@@ -267,7 +273,7 @@ export class UnitPipeline {
 
   async #makeReady(entry: Entry): Promise<void> {
     const cluster = this.#cluster
-    const { purpose, guarantee } = this.#settings
+    const { purpose } = this.#settings
     for (const { topic } of [
       ...(entry.unit.appends ?? []),
       ...(entry.unit.positions ?? []),
@@ -281,7 +287,7 @@ export class UnitPipeline {
     for (const group of byGroup(entry.unit).keys()) {
       await cluster.connection(await cluster.coordinator('group', group), `${purpose} offsets`)
     }
-    if (guarantee === 'at-least-once' || entry.isPlain) {
+    if (this.#isPlain(entry)) {
       if (!this.#plain.initialised) await this.#plain.initialise()
       return
     }
@@ -299,16 +305,24 @@ export class UnitPipeline {
     return (connection.features.get('transaction.version') ?? 0) >= 2 && connection.supports(END_TXN_KEY, 5)
   }
 
-  #sendBatches(entry: Entry, transactional: boolean, version: number): void {
+  /**
+   * Positions follow when the batches are there: a broker that is to add two things to one transaction at a time gives up
+   * the first of them.
+   */
+  #sendInTurn(entry: Entry, produceVersion: number, positionsVersion: number): void {
+    const positions = (): void => {
+      if (entry.outstanding === 0 && entry.failure === null) this.#sendPositions(entry, positionsVersion)
+      this.#advance()
+    }
+    if ((entry.unit.appends?.length ?? 0) === 0) this.#sendPositions(entry, positionsVersion)
+    else this.#sendBatches(entry, true, produceVersion, positions)
+  }
+
+  #sendBatches(entry: Entry, transactional: boolean, version: number, answered: () => void): void {
     const { compression } = this.#settings
     const timeoutMs = Math.max(1000, this.#cluster.settings.requestTimeoutMs - 1000)
-    sendAppends(
-      entry,
-      this.#cluster,
-      broker => this.#connection(broker, 'produce'),
-      { transactional, version: Math.min(version, HIGHEST_PRODUCE), compression, timeoutMs },
-      () => this.#advance(),
-    )
+    const settings = { transactional, version, compression, timeoutMs }
+    sendAppends(entry, this.#cluster, broker => this.#connection(broker, 'produce'), settings, answered)
   }
 
   #sendPositions(entry: Entry, version: number): void {
@@ -350,8 +364,7 @@ export class UnitPipeline {
       if (entry.outstanding > 0) return
       this.#held = false
       if (entry.failure === null) {
-        this.#sendBatches(entry, true, 9)
-        this.#sendPositions(entry, 3)
+        this.#sendInTurn(entry, 9, 3)
       }
       this.#advance()
     }
@@ -486,9 +499,10 @@ export class UnitPipeline {
     if (this.#held || this.#queue.some(entry => entry.outstanding > 0)) return
     this.#held = true
     const error = head.failure!
-    const fate = head.fate!
+    const { sole = false } = this.#settings
+    const fate = sole && head.fate === 'stale' ? 'fenced' : head.fate!
     const late = performance.now() - head.since > this.#settings.giveUpMs
-    const passes = PASSING.has(fate) && !late
+    const passes = PASSING.has(fate) && !late && !sole
     void this.#giveUp(fate).then(async problem => {
       if (!passes || (problem !== null && !isPassing(problem))) {
         // Its own error says most; an answer in order, then those behind it follow it.
@@ -541,8 +555,6 @@ export class UnitPipeline {
 }
 
 const PASSING: ReadonlySet<KafkaFate> = new Set(['metadata', 'coordinator', 'retry', 'stale'])
-/** With 13 topics have ids. */
-const HIGHEST_PRODUCE = 12
 
 function codesOf(topics: readonly { partitions: readonly { errorCode: number }[] }[] | undefined): number[] {
   return (topics ?? []).flatMap(topic => topic.partitions.map(partition => partition.errorCode))
