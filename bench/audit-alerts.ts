@@ -14,7 +14,7 @@ export class AlertReader {
   }
 
   /** Reads what is there. `ts`: of the alert's purchase, µs since 1970. */
-  read(told: (order: number, kind: AlertKind, ts: number) => void): number {
+  read(told: (order: number, kind: AlertKind, ts: number, partition: number) => void): number {
     let count = 0
     const cursor = this.#cursor
     for (const reader of this.#readers) {
@@ -27,7 +27,7 @@ export class AlertReader {
               kind: AlertKind
               ts: number
             }
-            told(alert.orderId, alert.kind, alert.ts)
+            told(alert.orderId, alert.kind, alert.ts, reader.partition)
             count++
           }
         }

@@ -38,6 +38,8 @@ const running = await run(app, {
   logLevel: 'warn',
   entry: new URL('../apps/audit/entry.ts', import.meta.url),
 })
+// Whoever ran this is gone.
+process.stdout.on('error', () => process.exit(1))
 process.stdout.write('ready\n')
 
 let told = 0

@@ -117,6 +117,24 @@ export function shorten(text, most) {
 }
 
 /**
+ * Tasks, runs of partitions together: audit/0-3 intake/0. They come in order.
+ * @param {readonly string[]} tasks
+ */
+export function taskRuns(tasks) {
+  /** @type {{ part: string, first: number, last: number }[]} */
+  const runs = []
+  for (const task of tasks) {
+    const [part = '', text = ''] = task.split('/')
+    const partition = Number(text)
+    const run = runs.at(-1)
+    if (run?.part === part && run.last === partition - 1) run.last = partition
+    else runs.push({ part, first: partition, last: partition })
+  }
+  const texts = runs.map(({ part, first, last }) => `${part}/${first}${first === last ? '' : `-${last}`}`)
+  return texts.length === 0 ? NONE : texts.join(' ')
+}
+
+/**
  * Any value of a record as one line of text.
  * @param {unknown} value
  */

@@ -5,15 +5,17 @@ import { byId, html, setText } from './element.js'
 import { bytes, clock, duration, span } from './format.js'
 import { sentencesOf } from './graph-flow.js'
 import { GraphView } from './graph-view.js'
-import { Figures, showLag, showLetters, showTables, showWorkers } from './panels.js'
+import { Figures, showLag, showLetters, showNodes, showTables, showWorkers } from './panels.js'
 import { RecordsPanel } from './records-panel.js'
 
 /**
  * @typedef {import('../src/http/stats-shape.ts').Stats} Stats
  * @typedef {import('../src/http/stats-shape.ts').ApplicationStats} ApplicationStats
+ * @typedef {import('../src/http/cluster-shape.ts').ApplicationCluster} ApplicationCluster
  */
 
 const LETTERS_MS = 5000
+const NODES_MS = 2000
 
 const element = (/** @type {string} */ id) => byId(id, HTMLElement)
 const graphs = element('graphs')
@@ -35,6 +37,7 @@ const views = new Map()
 /** @type {Stats | null} */
 let latest = null
 let lettersAt = 0
+let nodesAt = 0
 let sentences = ''
 let stop = () => {}
 
@@ -87,6 +90,10 @@ function show(stats) {
   if (Date.now() - lettersAt > LETTERS_MS) {
     lettersAt = Date.now()
     void refreshLetters(stats)
+  }
+  if (Date.now() - nodesAt > NODES_MS) {
+    nodesAt = Date.now()
+    void refreshNodes()
   }
 }
 
@@ -195,6 +202,16 @@ async function refreshLetters(stats) {
       time: clock(letter.time).slice(0, 8),
     })),
   )
+}
+
+/** Shown where an application may have several. */
+async function refreshNodes() {
+  const answer = await get('/cluster').catch(() => null)
+  if (answer === null) return
+  const { applications } = /** @type {{ applications: ApplicationCluster[] }} */ (answer)
+  const shared = applications.filter(app => app.nodes.some(node => node.endpoint !== null))
+  element('nodes-card').hidden = shared.length === 0
+  showNodes(element('nodes'), shared)
 }
 
 /** @typedef {{ code: string, message: string, source: { topic: string } | null, timer: string | null, time: number }} Letter */

@@ -1,11 +1,12 @@
 // @ts-check
 // The panels beside the drawing. Each has an element that it fills anew from the figures.
 import { html, setText, svg } from './element.js'
-import { bytes, count, duration, exact, percent, rate, span } from './format.js'
+import { bytes, count, duration, exact, percent, rate, span, taskRuns } from './format.js'
 
 /**
  * @typedef {import('../src/http/stats-shape.ts').Stats} Stats
  * @typedef {import('../src/http/stats-shape.ts').ApplicationStats} ApplicationStats
+ * @typedef {import('../src/http/cluster-shape.ts').ApplicationCluster} ApplicationCluster
  * @typedef {import('./element.js').Child} Child
  * @typedef {{ label: string, value: string, note: string, tone: 'calm' | 'warn' | 'bad', history: number | null }} Figure
  */
@@ -197,6 +198,24 @@ export function showWorkers(target, stats) {
     }),
   )
   show(target, ['worker', 'state', '#tasks', '#records', '#restarts'], rows, 'No worker runs.')
+}
+
+/**
+ * @param {HTMLElement} target
+ * @param {readonly ApplicationCluster[]} applications
+ */
+export function showNodes(target, applications) {
+  const rows = applications.flatMap(app =>
+    app.nodes.map(node => {
+      const name = node.api === null || node.own ? node.node : html('a', { href: node.api }, node.node)
+      const state = html('span', { class: 'dot-state', 'data-state': node.state }, node.own ? 'this one' : node.state)
+      const trip = node.own || node.roundTripMs === null ? '–' : duration(node.roundTripMs)
+      const behind = Object.values(node.standbyLag ?? {}).reduce((sum, lag) => sum + lag, 0)
+      const late = behind === 0 ? '' : ` (${exact(behind)} behind)`
+      return [app.application, name, state, trip, taskRuns(node.active), `${taskRuns(node.standby)}${late}`]
+    }),
+  )
+  show(target, ['application', 'node', 'state', '#round trip', 'runs', 'stands by for'], rows, 'There are no nodes.')
 }
 
 /**

@@ -1,11 +1,13 @@
 import { extname } from 'node:path'
-import { embedded, type Running, type RunSettings, run } from 'aldebaran'
+import { embedded, type LogLocation, type Running, type RunSettings, run } from 'aldebaran'
 import { auditFromEnvironment } from './entry.ts'
 import { replayInto } from './replay.ts'
 
 export interface ServeSettings {
   /** Folder of the log. */
   data: string
+  /** Another log than that in the folder. */
+  log?: LogLocation
   host: string
   port: number
   /** Default 'disk'. */
@@ -22,7 +24,7 @@ export async function serveApplication(settings: ServeSettings): Promise<Running
   const runSettings: RunSettings = {
     // Whoever serves several applications stops them together.
     signals: false,
-    log: embedded(settings.data, { durability: settings.durability ?? 'disk' }),
+    log: settings.log ?? embedded(settings.data, { durability: settings.durability ?? 'disk' }),
     http: { host: settings.host, port: settings.port },
     entry: new URL(`./entry${extname(import.meta.url)}`, import.meta.url),
   }

@@ -2,7 +2,7 @@
 import { statfsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { freemem, totalmem } from 'node:os'
-import { messageOf } from '../errors.ts'
+import { AldebaranError, messageOf } from '../errors.ts'
 import type { Api } from './api.ts'
 import { sizeText } from './show-values.ts'
 
@@ -12,6 +12,11 @@ export interface Finding {
   found: string
   /** Only of a problem. */
   remedy?: string
+}
+
+/** What a check that failed by an error advises. */
+export function remedyOf(error: unknown): string {
+  return error instanceof AldebaranError ? error.remedy : 'Look at the log of the brokers.'
 }
 
 const NATIVE_MODULES = ['lmdb', '@node-rs/crc32', 'snappy', 'lz4-napi'] as const

@@ -32,6 +32,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'the schema registry: list, get, register, check, delete',
     load: () => import('./commands/schemas.ts'),
   },
+  {
+    name: 'cluster',
+    summary: 'the nodes of an application, and their tasks',
+    load: () => import('./commands/cluster.ts'),
+  },
+  { name: 'reset', summary: 'let an application read again', load: () => import('./commands/reset.ts') },
+  { name: 'mirror', summary: 'copy topics from one log to another', load: () => import('./commands/mirror.ts') },
   { name: 'audit', summary: 'ask the trade auditor', load: () => import('./commands/audit.ts') },
   { name: 'doctor', summary: 'check this machine and a data folder', load: () => import('./commands/doctor.ts') },
   {

@@ -59,6 +59,16 @@ export class Session {
     return new Api(options.url ?? (env.ALDEBARAN_URL || DEFAULT_URL), token || null, this.signal)
   }
 
+  /** Another process, asked with the same token until the signal says that it is too late. */
+  apiAt(url: string, signal: AbortSignal): Api {
+    const { token } = this.#program.opts<{ token?: string }>()
+    return new Api(
+      url,
+      (token ?? this.surroundings.env.ALDEBARAN_TOKEN) || null,
+      AbortSignal.any([signal, this.signal]),
+    )
+  }
+
   close(): void {
     this.surroundings.off('SIGINT', this.#interrupted)
     this.surroundings.off('SIGTERM', this.#interrupted)

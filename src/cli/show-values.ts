@@ -37,6 +37,20 @@ export function timeText(ms: number): string {
   return Number.isNaN(time.getTime()) ? String(ms) : time.toISOString().replace('T', ' ')
 }
 
+/** Tasks by part, runs of partitions together: 'audit/0-3 intake/0 intake/2'. They come in order. */
+export function taskText(tasks: readonly string[]): string {
+  const runs: { part: string; first: number; last: number }[] = []
+  for (const task of tasks) {
+    const [part = '', text = ''] = task.split('/')
+    const partition = Number(text)
+    const run = runs.at(-1)
+    if (run?.part === part && run.last === partition - 1) run.last = partition
+    else runs.push({ part, first: partition, last: partition })
+  }
+  const texts = runs.map(({ part, first, last }) => `${part}/${first === last ? first : `${first}-${last}`}`)
+  return texts.length === 0 ? 'none' : texts.join(' ')
+}
+
 /** A record as one line. */
 export function printRecord(out: Output, record: TopicRecord): void {
   if (out.json) {

@@ -5,15 +5,16 @@
  *       └───► purged       not wanted any more
  *
  * Invariants
- * 1. A letter is open until a mark says otherwise. Marks are a disk table, `APPLICATION.dead-letters`: key the offset,
- *    8 bytes big-endian.
+ * 1. A letter is open until a mark says otherwise (`letter-marks.ts`).
  * 2. A mark is written in the commit that appends the record, and both changes to marks and the looks at them happen
- *    one after the other: so a letter is replayed once, however often and from how many clients it is asked for.
+ *    one after the other, on one node at a time (`Running.exclusively`): so a letter is replayed once, however often and
+ *    from how many clients it is asked for.
  * 3. `all` means the letters there were when it was asked for: those that a replay makes are left for the next time.
  */
 import { setImmediate } from 'node:timers/promises'
 import { AldebaranError } from '../errors.ts'
-import type { Append, TableWrite } from '../log/contract.ts'
+import type { Append, Log, PartitionInfo } from '../log/contract.ts'
+import { unknownTopic } from '../log/topics.ts'
 import { BatchCursor } from '../record/batch-cursor.ts'
 import { BatchRun } from '../runtime/outputs.ts'
 import type { Running } from '../runtime/start.ts'
@@ -25,6 +26,9 @@ import {
   viewLetter,
   whyNotReplayable,
 } from './dead-letter.ts'
+import { LetterMarks, type Mark } from './letter-marks.ts'
+import { pollSoon } from './poll-soon.ts'
+import { RecordCount } from './record-count.ts'
 import type { SiteTopic } from './site-topic.ts'
 
 export interface LetterFilter {
@@ -46,10 +50,7 @@ export interface ChangeAnswer {
   failed: { offset: number; code: string; message: string }[]
 }
 
-interface Mark {
-  state: LetterState
-  time: number
-}
+type Finder = (topic: string) => SiteTopic | null
 
 const POLL_BYTES = 256 * 1024
 /** Letters changed by one commit, and their bytes. */
@@ -69,31 +70,28 @@ export const REPLAY_OF = 'aldebaran.replay-of'
 export class DeadLetterBox {
   readonly #running: Running
   readonly #topic: string
-  readonly #marks: string
-  readonly #sourceOf: (topic: string) => SiteTopic | null
+  readonly #marks: LetterMarks
+  readonly #count: RecordCount
+  readonly #finder: () => Promise<Finder>
   /** The change under way; the next one waits for it. */
   #turn: Promise<unknown> = Promise.resolve()
-  /** Marks of letters from `#countedFrom` on; −1: to be counted. */
-  #marked = -1
-  #countedFrom = 0
 
-  constructor(running: Running, sourceOf: (topic: string) => SiteTopic | null) {
+  /** `finder` gives what finds the topics that letters came from. */
+  constructor(running: Running, finder: () => Promise<Finder>) {
     this.#running = running
     this.#topic = running.application.deadLetters.name
-    this.#marks = `${running.application.name}.dead-letters`
-    this.#sourceOf = sourceOf
+    this.#marks = new LetterMarks(this.#topic)
+    this.#count = new RecordCount(this.#topic)
+    this.#finder = finder
   }
 
   /** Letters in the topic, and those of them that are open. */
-  counts(): { topic: string; open: number; total: number } {
+  async counts(): Promise<{ topic: string; open: number; total: number }> {
     const { log } = this.#running
-    const { start, end } = log.partition(this.#topic, 0)
-    if (this.#marked < 0 || this.#countedFrom !== start) {
-      this.#marked = 0
-      for (const _ of log.tableRange(this.#marks, offsetKey(start))) this.#marked++
-      this.#countedFrom = start
-    }
-    return { topic: this.#topic, open: Math.max(0, end - start - this.#marked), total: end - start }
+    const range = await this.#range(log)
+    await this.#marks.refresh(log)
+    const total = await this.#count.of(log, range)
+    return { topic: this.#topic, open: Math.max(0, total - this.#marks.count(range.start)), total }
   }
 
   /** The newest first, from before `before` on. `before` of the answer: where older ones begin, or null. */
@@ -102,20 +100,23 @@ export class DeadLetterBox {
     before: number | undefined,
     limit: number,
   ): Promise<{ letters: LetterView[]; before: number | null }> {
-    const { start, end } = this.#running.log.partition(this.#topic, 0)
+    const { log } = this.#running
+    const { start, end } = await this.#range(log)
+    await this.#marks.refresh(log)
+    const sourceOf = await this.#finder()
     const letters: LetterView[] = []
     let to = Math.min(before ?? end, end)
     let bytes = 0
     let looked = 0
     for (let window = Math.max(limit, 50); to > start && looked < MOST_LOOKED_AT; ) {
       const from = Math.max(start, to - window)
-      const found = await this.#read(from, to)
+      const found = await this.#read(log, from, to)
       for (const letter of found.reverse()) {
         looked++
         to = letter.offset
-        const mark = this.#mark(letter.offset)
+        const mark = this.#marks.get(letter.offset)
         if (!passes(letter, mark, filter)) continue
-        letters.push(this.#view(letter, mark))
+        letters.push(viewLetter(letter, mark, sourceOf(letter.topic), this.#running))
         bytes += (letter.value?.length ?? 0) + (letter.key?.length ?? 0)
         if (letters.length >= limit || bytes >= ANSWER_BYTES) return { letters, before: to > start ? to : null }
       }
@@ -126,9 +127,11 @@ export class DeadLetterBox {
   }
 
   async get(offset: number): Promise<LetterView> {
-    const letter = await this.#letter(offset)
+    const { log } = this.#running
+    const letter = await this.#letter(log, offset)
     if (letter === null) throw unknownLetter(offset)
-    return this.#view(letter, this.#mark(offset))
+    await this.#marks.refresh(log)
+    return viewLetter(letter, this.#marks.get(offset), (await this.#finder())(letter.topic), this.#running)
   }
 
   replay(selection: Selection): Promise<ChangeAnswer> {
@@ -142,103 +145,95 @@ export class DeadLetterBox {
   #change(to: 'replayed' | 'purged', selection: Selection): Promise<ChangeAnswer> {
     const change = this.#turn.then(async () => {
       const answer: ChangeAnswer = { changed: 0, skipped: [], failed: [] }
-      if ('offsets' in selection) await this.#changeThese(to, selection.offsets, answer)
-      else await this.#changeAll(to, { ...selection, state: 'open' }, answer)
+      const work = async (log: Log): Promise<void> => {
+        await this.#marks.create(log)
+        await this.#marks.refresh(log)
+        const unit = new LetterUnit(log, to, this.#topic, await this.#finder())
+        if ('offsets' in selection) await this.#changeThese(unit, selection.offsets, answer)
+        else await this.#changeAll(unit, { ...selection, state: 'open' }, answer)
+      }
+      await this.#running.exclusively(this.#topic, work).catch(error => {
+        if (!(error instanceof AldebaranError) || error.fate !== 'fenced') throw error
+        throw new AldebaranError('BUSY', 'another node changes dead letters of this application now', {}, error)
+      })
       return answer
     })
     this.#turn = change.catch(() => {})
     return change
   }
 
-  async #changeThese(to: 'replayed' | 'purged', offsets: readonly number[], answer: ChangeAnswer): Promise<void> {
-    const unit = new LetterUnit(this.#topic)
+  async #changeThese(unit: LetterUnit, offsets: readonly number[], answer: ChangeAnswer): Promise<void> {
     for (const offset of [...new Set(offsets)].sort((a, b) => a - b)) {
-      const letter = await this.#letter(offset)
+      const letter = await this.#letter(unit.log, offset)
       if (letter === null) {
         tell(answer.failed, { offset, code: 'NOT_FOUND', message: unknownLetter(offset).message })
       } else {
-        this.#take(letter, to, unit, answer)
+        this.#take(letter, unit, answer)
       }
-      if (unit.isFull) await this.#commit(to, unit, answer)
+      if (unit.isFull) await this.#commit(unit, answer)
     }
-    await this.#commit(to, unit, answer)
+    await this.#commit(unit, answer)
   }
 
-  async #changeAll(to: 'replayed' | 'purged', filter: LetterFilter, answer: ChangeAnswer): Promise<void> {
-    const { start, end } = this.#running.log.partition(this.#topic, 0)
-    const unit = new LetterUnit(this.#topic)
+  async #changeAll(unit: LetterUnit, filter: LetterFilter, answer: ChangeAnswer): Promise<void> {
+    const { start, end } = await this.#range(unit.log)
     for (let from = start; from < end; from += UNIT_LETTERS) {
-      for (const letter of await this.#read(from, Math.min(end, from + UNIT_LETTERS))) {
-        if (passes(letter, this.#mark(letter.offset), filter)) this.#take(letter, to, unit, answer)
-        if (unit.isFull) await this.#commit(to, unit, answer)
+      for (const letter of await this.#read(unit.log, from, Math.min(end, from + UNIT_LETTERS))) {
+        if (passes(letter, this.#marks.get(letter.offset), filter)) this.#take(letter, unit, answer)
+        if (unit.isFull) await this.#commit(unit, answer)
       }
     }
-    await this.#commit(to, unit, answer)
+    await this.#commit(unit, answer)
   }
 
-  #take(letter: Letter, to: 'replayed' | 'purged', unit: LetterUnit, answer: ChangeAnswer): void {
-    const mark = this.#mark(letter.offset)
+  #take(letter: Letter, unit: LetterUnit, answer: ChangeAnswer): void {
+    const mark = this.#marks.get(letter.offset)
     if (mark !== null) {
       tell(answer.skipped, { offset: letter.offset, state: mark.state })
       return
     }
-    if (to === 'purged') {
-      unit.mark(letter.offset)
-      return
-    }
-    const reason = whyNotReplayable(letter, this.#sourceOf(letter.topic))
+    const reason = unit.take(letter)
     if (reason !== null) tell(answer.failed, { offset: letter.offset, code: 'NOT_REPLAYABLE', message: reason })
-    else unit.replay(letter)
   }
 
-  async #commit(to: 'replayed' | 'purged', unit: LetterUnit, answer: ChangeAnswer): Promise<void> {
+  async #commit(unit: LetterUnit, answer: ChangeAnswer): Promise<void> {
     if (unit.offsets.length === 0) return
-    const { log, clock } = this.#running
-    const value = Buffer.from(JSON.stringify({ state: to, time: clock.now() } satisfies Mark))
-    const tables: TableWrite[] = unit.offsets.map(offset => ({ table: this.#marks, key: offsetKey(offset), value }))
-    const forgotten = this.#forgotten()
-    await log.commit({ appends: unit.appends(), tables: [...tables, ...forgotten] })
+    const { log, to } = unit
+    const time = this.#running.clock.now()
+    const { start } = await this.#range(log)
+    const marks = new Map<number, Mark | null>(unit.offsets.map(offset => [offset, { state: to, time }]))
+    // Marks of letters that are no more.
+    for (const offset of this.#marks.before(start, FORGOTTEN_AT_ONCE)) marks.set(offset, null)
+    await log.commit({ appends: [...unit.appends(), ...this.#marks.appends(marks, time)] })
+    this.#marks.took(marks)
     answer.changed += unit.offsets.length
-    if (this.#marked >= 0) this.#marked += unit.offsets.length
     unit.begin()
   }
 
-  /** Deletes marks of letters that are no more. */
-  #forgotten(): TableWrite[] {
-    const { log } = this.#running
-    const { start } = log.partition(this.#topic, 0)
-    const old = log.tableRange(this.#marks, undefined, offsetKey(start), FORGOTTEN_AT_ONCE)
-    return [...old].map(([key]) => ({ table: this.#marks, key, value: null }))
+  async #range(log: Log): Promise<PartitionInfo> {
+    const range = (await log.partitionsOf([this.#topic])).get(this.#topic)?.[0]
+    if (range === undefined) throw unknownTopic(this.#topic)
+    return range
   }
 
-  #mark(offset: number): Mark | null {
-    const value = this.#running.log.tableGet(this.#marks, offsetKey(offset))
-    return value === undefined ? null : (JSON.parse(value.toString('utf8')) as Mark)
-  }
-
-  #view(letter: Letter, mark: Mark | null): LetterView {
-    return viewLetter(letter, mark, this.#sourceOf(letter.topic), this.#running)
-  }
-
-  async #letter(offset: number): Promise<Letter | null> {
-    const { start, end } = this.#running.log.partition(this.#topic, 0)
+  async #letter(log: Log, offset: number): Promise<Letter | null> {
+    const { start, end } = await this.#range(log)
     if (offset < start || offset >= end) return null
-    return (await this.#read(offset, offset + 1))[0] ?? null
+    return (await this.#read(log, offset, offset + 1))[0] ?? null
   }
 
   /** Letters from one offset to another, oldest first. */
-  async #read(from: number, to: number): Promise<Letter[]> {
+  async #read(log: Log, from: number, to: number): Promise<Letter[]> {
     const letters: Letter[] = []
-    const reader = this.#running.log.reader(this.#topic, 0, from)
+    const reader = await log.openReader(this.#topic, 0, from)
     const cursor = new BatchCursor()
     try {
-      for (let next = from; next < to && reader.poll(POLL_BYTES); ) {
+      while (await pollSoon(reader, to, POLL_BYTES)) {
         cursor.reset(reader.chunk, 0, reader.size)
         while (cursor.nextBatch()) {
           while (!cursor.isControl && cursor.next()) {
             if (cursor.offset >= from && cursor.offset < to) letters.push(readLetter(cursor))
           }
-          next = cursor.lastOffset + 1
         }
         await setImmediate()
       }
@@ -252,23 +247,34 @@ export class DeadLetterBox {
 /** Letters that one commit changes, and the records it appends for them. */
 class LetterUnit {
   readonly offsets: number[] = []
+  readonly log: Log
+  readonly to: 'replayed' | 'purged'
   readonly #letters: string
+  readonly #sourceOf: Finder
   readonly #runs = new Map<string, BatchRun>()
   #bytes = 0
 
-  constructor(letters: string) {
+  constructor(log: Log, to: 'replayed' | 'purged', letters: string, sourceOf: Finder) {
+    this.log = log
+    this.to = to
     this.#letters = letters
+    this.#sourceOf = sourceOf
   }
 
   get isFull(): boolean {
     return this.offsets.length >= UNIT_LETTERS || this.#bytes >= UNIT_BYTES
   }
 
-  mark(offset: number): void {
-    this.offsets.push(offset)
+  /** Why it cannot be taken; null: it was. */
+  take(letter: Letter): string | null {
+    const reason = this.to === 'purged' ? null : whyNotReplayable(letter, this.#sourceOf(letter.topic))
+    if (reason !== null) return reason
+    if (this.to === 'replayed') this.#replay(letter)
+    this.offsets.push(letter.offset)
+    return null
   }
 
-  replay(letter: Letter): void {
+  #replay(letter: Letter): void {
     const { topic, partition, key, value } = letter
     const id = `${topic}/${partition}`
     let run = this.#runs.get(id)
@@ -279,7 +285,6 @@ class LetterUnit {
     const headers = [...letter.headers, { key: REPLAY_OF, value: Buffer.from(`${this.#letters}:${letter.offset}`) }]
     run.append(letter.sourceTimestamp, key, 0, key?.length ?? 0, value, 0, value?.length ?? 0, headers)
     this.#bytes += (key?.length ?? 0) + (value?.length ?? 0)
-    this.mark(letter.offset)
   }
 
   appends(): Append[] {
@@ -309,10 +314,4 @@ function tell<T>(list: T[], entry: T): void {
 
 function unknownLetter(offset: number): AldebaranError {
   return new AldebaranError('NOT_FOUND', `there is no dead letter ${offset}`, { offset })
-}
-
-function offsetKey(offset: number): Buffer {
-  const key = Buffer.alloc(8)
-  key.writeBigUInt64BE(BigInt(offset))
-  return key
 }

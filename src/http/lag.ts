@@ -1,5 +1,9 @@
-import { groupOf } from '../runtime/application.ts'
+import type { TopicInfo } from '../log/contract.ts'
+import { type Application, groupOf } from '../runtime/application.ts'
 import type { Running } from '../runtime/start.ts'
+
+/** Groups of `aldebaran mirror`: their positions are offsets of another log. */
+export const MIRROR_GROUPS = 'mirror.'
 
 export interface PartitionLag {
   application: string
@@ -17,23 +21,29 @@ export interface PartitionLag {
   watermark: number | null
 }
 
-/** How far every group is behind, by topic and partition: of the pipelines of the code, and of any other in the log. */
-export function lagsOf(running: Running): PartitionLag[] {
-  const { log, application } = running
-  const positions = new Map(log.positions().map(one => [`${one.group} ${one.topic} ${one.partition}`, one]))
+/**
+ * How far groups are behind, by topic and partition: those of the pipelines of the code and, with `others`, any other
+ * that the log knows. Internal topics are told only where a pipeline of the code reads them.
+ */
+export async function lagsOf(
+  { log, application }: Running,
+  topics: ReadonlyMap<string, TopicInfo>,
+  others: boolean,
+): Promise<PartitionLag[]> {
+  const sources = sourcesOf(application).filter(({ topic }) => topics.has(topic))
+  const positions = await log.positionsOf(others ? null : [...new Set(sources.map(({ group }) => group))])
+  const named = new Map(positions.map(one => [idOf(one), one]))
+  const strangers = positions
+    .filter(({ topic, partition }) => partition < (topics.get(topic)?.partitions ?? 0))
+    .filter(({ group, topic }) => topics.get(topic)?.internal !== true && !group.startsWith(MIRROR_GROUPS))
+  const partitions = await log.partitionsOf([...new Set([...sources, ...strangers].map(({ topic }) => topic))])
   const lags: PartitionLag[] = []
-  const add = (
-    pipeline: string | null,
-    group: string,
-    topic: string,
-    partition: number,
-    outOfOrderness: number,
-  ): void => {
-    if (log.topic(topic) === undefined) return
-    const { start, end } = log.partition(topic, partition)
-    const id = `${group} ${topic} ${partition}`
-    const known = positions.get(id)
-    positions.delete(id)
+  const add = (source: Source): void => {
+    const range = partitions.get(source.topic)?.[source.partition]
+    if (range === undefined) return
+    const { pipeline, group, topic, partition, outOfOrderness } = source
+    const known = named.get(idOf(source))
+    named.delete(idOf(source))
     const newest = known === undefined || known.metadata === '' ? Number.NaN : Number(known.metadata)
     lags.push({
       application: application.name,
@@ -42,23 +52,36 @@ export function lagsOf(running: Running): PartitionLag[] {
       topic,
       partition,
       position: known?.offset ?? null,
-      end,
-      lag: Math.max(0, end - Math.max(start, known?.offset ?? start)),
+      end: range.end,
+      lag: Math.max(0, range.end - Math.max(range.start, known?.offset ?? range.start)),
       watermark: Number.isFinite(newest) ? newest - outOfOrderness : null,
     })
   }
-  for (const { pipeline, parts } of application.topologies) {
-    const group = groupOf(application.name, pipeline)
-    for (const part of parts) {
-      for (const { topic, outOfOrderness } of part.sources) {
-        for (let partition = 0; partition < part.partitions; partition++) {
-          add(pipeline, group, topic.name, partition, outOfOrderness)
-        }
-      }
-    }
-  }
-  for (const { group, topic, partition } of [...positions.values()]) {
-    if (partition < (log.topic(topic)?.partitions ?? 0)) add(null, group, topic, partition, 0)
-  }
+  for (const source of sources) add(source)
+  if (others) for (const one of strangers) if (named.has(idOf(one))) add({ ...one, pipeline: null, outOfOrderness: 0 })
   return lags
+}
+
+interface Source {
+  readonly pipeline: string | null
+  readonly group: string
+  readonly topic: string
+  readonly partition: number
+  readonly outOfOrderness: number
+}
+
+function sourcesOf({ name, topologies }: Application): Source[] {
+  return topologies.flatMap(({ pipeline, parts }) =>
+    parts.flatMap(({ partitions, sources }) =>
+      sources.flatMap(({ topic, outOfOrderness }) =>
+        Array.from({ length: partitions }, (_, partition) => {
+          return { pipeline, group: groupOf(name, pipeline), topic: topic.name, partition, outOfOrderness }
+        }),
+      ),
+    ),
+  )
+}
+
+function idOf({ group, topic, partition }: Pick<Source, 'group' | 'topic' | 'partition'>): string {
+  return `${group} ${topic} ${partition}`
 }

@@ -1,5 +1,6 @@
 /** The metrics of `GET /metrics`; `docs/metrics.md` says what each means. Values are read when they are asked for. */
 import { Counter, Gauge, type Metric, Registry } from 'prom-client'
+import type { TopicInfo } from '../log/contract.ts'
 import { BUCKETS_MS } from '../runtime/measures.ts'
 import type { Running } from '../runtime/start.ts'
 import { lagsOf } from './lag.ts'
@@ -78,37 +79,55 @@ function addCounters(site: Site, registers: Registry[]): void {
     ['aldebaran_timers_total', 'Timers that fired', 'timersFired'],
     ['aldebaran_restarts_total', 'Starts of tasks from their last commit after a failure', 'restarts'],
   ] as const
+  const ofEngine = [
+    ['aldebaran_kafka_connection_failures_total', 'Connections lost, or not made', 'connectionFailures'],
+    ['aldebaran_kafka_recoveries_total', 'Times that units under way were given up and sent again', 'recoveries'],
+    ['aldebaran_nodes_buried_total', 'Nodes that this one took for dead', 'buried'],
+  ] as const
+  for (const [name, help, measure] of ofEngine) {
+    counter(name, help, [], (running, set) => {
+      const counters = running.counters()
+      if (counters !== null) set({}, counters[measure])
+    })
+  }
   for (const [name, help, measure] of single) {
     counter(name, help, [], (running, set) => set({}, totalsOf(running)[measure]))
   }
 }
 
+/** A log that cannot be asked now leaves its metrics out, and not all of them. */
 function addGauges(site: Site, registers: Registry[]): void {
+  type Labels = Record<string, string | number>
   const gauge = (
     name: string,
     help: string,
     labelNames: readonly string[],
-    read: (running: Running, set: (labels: Record<string, string | number>, value: number) => void) => void,
+    read: (running: Running, set: (labels: Labels, value: number) => void) => void | Promise<void>,
   ): void => {
     new Gauge({
       name,
       help,
       labelNames: ['application', ...labelNames],
       registers,
-      collect() {
-        this.reset()
+      async collect() {
+        const values: [Labels, number][] = []
         for (const running of site.applications) {
           const application = running.application.name
-          read(running, (labels, value) => this.set({ ...labels, application }, value))
+          const set = (labels: Labels, value: number) => void values.push([{ ...labels, application }, value])
+          await Promise.resolve(read(running, set)).catch(() => {})
         }
+        // At once, for several may ask at the same time.
+        this.reset()
+        for (const [labels, value] of values) this.set(labels, value)
       },
     })
   }
   gauge('aldebaran_ready', '1: every worker runs its tasks', [], (running, set) => {
     set({}, running.health().ready ? 1 : 0)
   })
-  gauge('aldebaran_lag_records', 'Records not processed yet', ['group', 'topic', 'partition'], (running, set) => {
-    for (const { group, topic, partition, lag } of lagsOf(running)) set({ group, topic, partition }, lag)
+  gauge('aldebaran_lag_records', 'Records not processed yet', ['group', 'topic', 'partition'], async (running, set) => {
+    const lags = await lagsOf(running, await site.topicsOf(running), true)
+    for (const { group, topic, partition, lag } of lags) set({ group, topic, partition }, lag)
   })
   gauge('aldebaran_table_rows', 'Rows of a table', ['pipeline', 'table'], (running, set) => {
     for (const table of site.tables(running.application.name)) set(labelsOf(table), sizeOf(table).rows)
@@ -116,16 +135,41 @@ function addGauges(site: Site, registers: Registry[]): void {
   gauge('aldebaran_table_bytes', 'Memory of a table', ['pipeline', 'table'], (running, set) => {
     for (const table of site.tables(running.application.name)) set(labelsOf(table), sizeOf(table).bytes)
   })
-  gauge('aldebaran_topic_bytes', 'Bytes of the batches of a topic', ['topic'], (running, set) => {
-    const { log } = running
-    for (const { name, partitions } of log.topics({ internal: true })) {
-      let bytes = 0
-      for (let partition = 0; partition < partitions; partition++) bytes += log.partition(name, partition).bytes
-      set({ topic: name }, bytes)
+  gauge('aldebaran_topic_bytes', 'Bytes of the batches of a topic', ['topic'], async (running, set) => {
+    const partitions = await running.log.partitionsOf(ownTopics(running, await site.topicsOf(running)))
+    for (const [topic, infos] of partitions) {
+      set(
+        { topic },
+        infos.reduce((sum, { bytes }) => sum + bytes, 0),
+      )
     }
   })
-  gauge('aldebaran_dead_letters_open', 'Dead letters neither replayed nor purged', [], (running, set) => {
-    set({}, site.letters(running).counts().open)
+  gauge('aldebaran_dead_letters_open', 'Dead letters neither replayed nor purged', [], async (running, set) => {
+    set({}, (await site.letters(running).counts()).open)
+  })
+  gauge('aldebaran_tasks', 'Tasks of this node', ['kind'], ({ workers }, set) => {
+    for (const kind of ['active', 'restoring', 'closing', 'standby'] as const) {
+      set(
+        { kind },
+        workers.reduce((sum, { owned }) => sum + owned[kind].length, 0),
+      )
+    }
+  })
+  gauge('aldebaran_standby_lag_records', 'Records of changelogs that standbys have to read', [], (running, set) => {
+    const standbys = running.workers.flatMap(({ owned }) => owned.standby)
+    set(
+      {},
+      standbys.reduce((sum, { lag }) => sum + lag, 0),
+    )
+  })
+  gauge('aldebaran_nodes', 'Nodes of the application', ['state'], (running, set) => {
+    const counts = new Map<string, number>()
+    for (const { state } of running.nodes()) counts.set(state, (counts.get(state) ?? 0) + 1)
+    for (const [state, count] of counts) set({ state }, count)
+  })
+  gauge('aldebaran_kafka_connections', 'Connections to brokers for records', [], (running, set) => {
+    const counters = running.counters()
+    if (counters !== null) set({}, counters.connections)
   })
   gauge('aldebaran_memory_budget_bytes', 'Memory that tables and buffers may use', [], (running, set) => {
     set({}, running.budget.limit)
@@ -133,6 +177,12 @@ function addGauges(site: Site, registers: Registry[]): void {
   gauge('aldebaran_memory_budget_used_bytes', 'Memory that tables and buffers use', [], (running, set) => {
     set({}, running.budget.used)
   })
+}
+
+/** On a log that others use too: what the code names, and what the runtime made for it. */
+function ownTopics({ application }: Running, topics: ReadonlyMap<string, TopicInfo>): string[] {
+  const named = new Set(application.topics.map(topic => topic.name))
+  return [...topics.keys()].filter(name => named.has(name) || name.startsWith(`${application.name}.`))
 }
 
 function labelsOf(table: { pipeline: string; node: { definition: { name: string } } }): Record<string, string> {

@@ -8,13 +8,14 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { AldebaranError } from '../errors.ts'
-import type { PartitionReader } from '../log/contract.ts'
+import type { PartitionInfo, PartitionReader } from '../log/contract.ts'
 import { BatchCursor } from '../record/batch-cursor.ts'
 import { partitionOf } from '../record/partitioner.ts'
 import { keyBytesFromText } from './codec.ts'
+import { pollSoon } from './poll-soon.ts'
 import { formatPositions, type Positions, parsePositions } from './positions.ts'
 import { type RecordView, viewRecord } from './record-view.ts'
-import type { SiteTopic } from './site-topic.ts'
+import { partitionsOf, type SiteTopic } from './site-topic.ts'
 
 export interface ReadOptions {
   partition: number | undefined
@@ -61,10 +62,12 @@ export async function readRecords(topic: SiteTopic, options: ReadOptions): Promi
   const records: RecordView[] = []
   const next = new Map(starts)
   let complete = true
+  const ranges = await partitionsOf(topic)
   for (const partition of partitions) {
-    const reader = openReader(topic, partition, starts.get(partition), options.time)
+    const reader = await openReader(topic, partition, starts.get(partition), ranges)
     try {
-      const end = reader.end()
+      if (options.time !== undefined) reader.seekToTime(options.time)
+      const { end } = ranges[partition]!
       const found = await scan(topic, reader, end, options.limit - records.length, key, budget)
       records.push(...found.records)
       next.set(partition, found.next)
@@ -91,18 +94,31 @@ export function choosePartitions(topic: SiteTopic, partition: number | undefined
 }
 
 /** A reader at a position; one before the start begins at the start, for retention may have passed it by. */
-export function openReader(
+async function openReader(
   topic: SiteTopic,
   partition: number,
   position: number | 'earliest' | 'latest' | undefined,
-  time: number | undefined,
-): PartitionReader {
-  const { log, info } = topic
-  const { start } = log.partition(info.name, partition)
+  ranges: readonly PartitionInfo[],
+): Promise<PartitionReader> {
+  const { start } = ranges[partition]!
   const from = typeof position === 'number' ? Math.max(position, start) : (position ?? 'earliest')
-  const reader = log.reader(info.name, partition, from)
-  if (time !== undefined) reader.seekToTime(time)
-  return reader
+  return await topic.log.openReader(topic.info.name, partition, from)
+}
+
+/** Of several partitions; when one cannot be opened, none is. */
+export async function openReaders(
+  topic: SiteTopic,
+  positions: Positions,
+  ranges: readonly PartitionInfo[],
+): Promise<PartitionReader[]> {
+  const opened = await Promise.allSettled(
+    [...positions].map(([partition, position]) => openReader(topic, partition, position, ranges)),
+  )
+  const readers = opened.flatMap(one => (one.status === 'fulfilled' ? [one.value] : []))
+  const failed = opened.find(one => one.status === 'rejected')
+  if (failed === undefined) return readers
+  for (const reader of readers) reader.close()
+  throw failed.reason
 }
 
 /** The newest records of each partition, then the newest of those, in the order of time. */
@@ -114,42 +130,39 @@ async function newest(
   budget: Budget,
 ): Promise<ReadAnswer> {
   const records: RecordView[] = []
-  const next: Positions = new Map()
+  const ranges = await partitionsOf(topic)
   for (const partition of partitions) {
-    const { start, end } = topic.log.partition(topic.info.name, partition)
-    next.set(partition, end)
     budget.answer = ANSWER_BYTES
-    let window = key === null ? limit : Math.max(limit, FIRST_WINDOW)
-    for (let to = end; to > start && budget.scan > 0 && window > 0; ) {
-      const from = Math.max(start, to - window)
-      const found = await lastOf(topic, partition, from, to, limit, key, budget)
-      records.push(...found)
-      // Without a key the first window has as many as are wanted, or as there are.
-      if (key === null || records.length >= limit) break
-      to = from
-      window *= 4
-    }
+    records.push(...(await newestOf(topic, partition, ranges, limit, key, budget)))
   }
+  const next: Positions = new Map(partitions.map(partition => [partition, ranges[partition]!.end]))
   records.sort((a, b) => a.timestamp - b.timestamp || a.partition - b.partition || a.offset - b.offset)
   return { topic: topic.info.name, records: records.slice(-limit), next: formatPositions(next), complete: true }
 }
 
-/** The last of the records from one offset to another. */
-async function lastOf(
+/** Looks further and further back: offsets may have gaps, and records other keys. */
+async function newestOf(
   topic: SiteTopic,
   partition: number,
-  from: number,
-  to: number,
+  ranges: readonly PartitionInfo[],
   limit: number,
   key: Buffer | null,
   budget: Budget,
 ): Promise<RecordView[]> {
-  const reader = openReader(topic, partition, from, undefined)
-  try {
-    return (await scan(topic, reader, to, limit, key, budget)).records
-  } finally {
-    reader.close()
+  const { start, end } = ranges[partition]!
+  const records: RecordView[] = []
+  let window = key === null ? limit : Math.max(limit, FIRST_WINDOW)
+  for (let to = end; to > start && records.length < limit && budget.scan > 0 && window > 0; window *= 4) {
+    const from = Math.max(start, to - window)
+    const reader = await openReader(topic, partition, from, ranges)
+    try {
+      records.push(...(await scan(topic, reader, to, limit, key, budget)).records)
+    } finally {
+      reader.close()
+    }
+    to = from
   }
+  return records
 }
 
 /** Reads on from where the reader stands to the offset `to`. `next`: where to read on. */
@@ -167,13 +180,13 @@ async function scan(
   let next = reader.position
   const isFull = () => records.length >= limit || budget.answer <= 0
   while (next < to && budget.scan > 0 && (budget.keepLast || !isFull())) {
-    if (!reader.poll(POLL_BYTES)) break
+    if (!(await pollSoon(reader, to, POLL_BYTES))) return { records, next: to }
     budget.scan -= reader.size
     cursor.reset(reader.chunk, 0, reader.size)
     while (cursor.nextBatch()) {
       while (!cursor.isControl && cursor.next()) {
         if (cursor.offset < next) continue
-        if (cursor.offset >= to) return { records, next }
+        if (cursor.offset >= to) return { records, next: to }
         if (key === null || hasKey(cursor, key)) {
           if (isFull() && !budget.keepLast) return { records, next }
           while (records.length > 0 && isFull()) {

@@ -40,7 +40,7 @@ export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): v
       const { limit, before, code, topic, state, application } = request.query
       const box = site.letters(site.application(application))
       const page = await box.list({ code, topic, state: state === 'all' ? undefined : state }, before, limit)
-      const { open, total } = box.counts()
+      const { open, total } = await box.counts()
       return { ...page, open, total }
     },
   )

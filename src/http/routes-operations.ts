@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { clusterOf } from './cluster.ts'
 import type { HttpContext } from './context.ts'
 import { EventStream } from './event-stream.ts'
 import * as schemas from './schemas.ts'
@@ -46,6 +47,22 @@ export function operationRoutes(app: FastifyInstance, { site, stats, metrics }: 
       reply.status(ready ? 200 : 503)
       return { ready, problems }
     },
+  )
+
+  app.get(
+    '/cluster',
+    {
+      schema: {
+        tags: ['operations'],
+        summary: 'The nodes of the applications, as this one knows them, and which tasks each has',
+        response: schemas.answers(
+          '{applications: [{application, status, problems, nodes, workers, groups}]}',
+          401,
+          503,
+        ),
+      },
+    },
+    async () => ({ applications: await clusterOf(site) }),
   )
 
   app.get(

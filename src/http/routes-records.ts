@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { AldebaranError } from '../errors.ts'
+import type { PartitionReader } from '../log/contract.ts'
 import { BODY_TYPES, openBody, type Wrap } from './body.ts'
 import { keyBytesFromText } from './codec.ts'
 import type { HttpContext } from './context.ts'
@@ -7,10 +8,10 @@ import { csvCast } from './csv.ts'
 import { EventStream } from './event-stream.ts'
 import { sendError } from './failures.ts'
 import type { IngestResult } from './ingest.ts'
-import { parsePositions } from './positions.ts'
-import { choosePartitions, type ReadOptions, readRecords } from './read-records.ts'
+import { type Positions, parsePositions } from './positions.ts'
+import { choosePartitions, openReaders, type ReadOptions, readRecords } from './read-records.ts'
 import * as schemas from './schemas.ts'
-import type { SiteTopic } from './site-topic.ts'
+import { partitionsOf, type SiteTopic } from './site-topic.ts'
 
 interface IngestQuery {
   key?: string
@@ -68,7 +69,7 @@ export function recordRoutes(app: FastifyInstance, context: HttpContext): void {
     },
     async (request, reply) => {
       const { key, partition, wrap, framed, atomic, application } = request.query
-      const topic = context.site.topic(request.params.topic, application)
+      const topic = await context.site.topic(request.params.topic, application)
       if (topic.reserved) {
         throw new AldebaranError('TOPIC_INTERNAL', `topic ${topic.info.name} is not for other writers`, {
           topic: topic.info.name,
@@ -116,7 +117,7 @@ export function recordRoutes(app: FastifyInstance, context: HttpContext): void {
     },
     async request => {
       const { partition, from, time, limit, key, application } = request.query
-      const topic = context.site.topic(request.params.topic, application)
+      const topic = await context.site.topic(request.params.topic, application)
       return await readRecords(topic, { partition, from, time, limit, key })
     },
   )
@@ -140,16 +141,17 @@ export function recordRoutes(app: FastifyInstance, context: HttpContext): void {
         produces: ['text/event-stream'],
       },
     },
-    (request, reply) => {
+    async (request, reply) => {
       const { partition, from, key, application } = request.query
-      const topic = context.site.topic(request.params.topic, application)
+      const topic = await context.site.topic(request.params.topic, application)
       const keyBytes = key === undefined ? null : keyBytesFromText(topic.key, key)
       const partitions = choosePartitions(topic, partition, keyBytes)
       const positions = parsePositions(from ?? 'latest', partitions)
       const last = request.headers['last-event-id']
       if (typeof last === 'string' && /^[\d:,-]+$/.test(last)) resumeAfter(last, positions)
-      checkOffsets(topic, positions)
-      context.tails(topic.log).add(topic, positions, keyBytes, new EventStream(request, reply))
+      const readers = await openTail(topic, positions)
+      context.tails(topic.log).add(topic, readers, keyBytes, new EventStream(request, reply))
+      return reply
     },
   )
 }
@@ -185,17 +187,18 @@ function allRefused(result: IngestResult, atomic: boolean): AldebaranError {
 }
 
 /** `PARTITION:OFFSET,…`, the last offsets that the client got. */
-function resumeAfter(id: string, positions: Map<number, number | 'earliest' | 'latest'>): void {
+function resumeAfter(id: string, positions: Positions): void {
   for (const part of id.split(',')) {
     const match = /^(\d{1,5}):(-?\d{1,16})$/.exec(part)
     if (match !== null && positions.has(Number(match[1]))) positions.set(Number(match[1]), Number(match[2]) + 1)
   }
 }
 
-/** An offset that is not there is an answer, and no stream that ends at once. */
-function checkOffsets(topic: SiteTopic, positions: ReadonlyMap<number, number | 'earliest' | 'latest'>): void {
+/** Readers at the positions. An offset that is not there is an answer, and no stream that ends at once. */
+async function openTail(topic: SiteTopic, positions: Positions): Promise<PartitionReader[]> {
+  const ranges = await partitionsOf(topic)
   for (const [partition, position] of positions) {
-    const { end } = topic.log.partition(topic.info.name, partition)
+    const { end } = ranges[partition]!
     if (typeof position === 'number' && position > end) {
       throw new AldebaranError('OFFSET_OUT_OF_RANGE', `partition ${partition} ends at ${end}, before ${position}`, {
         topic: topic.info.name,
@@ -205,4 +208,5 @@ function checkOffsets(topic: SiteTopic, positions: ReadonlyMap<number, number | 
       })
     }
   }
+  return await openReaders(topic, positions, ranges)
 }

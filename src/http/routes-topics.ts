@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { AldebaranError } from '../errors.ts'
+import type { PartitionInfo } from '../log/contract.ts'
 import type { HttpContext } from './context.ts'
 import { lagsOf } from './lag.ts'
 import * as schemas from './schemas.ts'
-import type { SiteTopic } from './site-topic.ts'
+import { partitionsOf, type SiteTopic } from './site-topic.ts'
 
 export function topicRoutes(app: FastifyInstance, { site }: HttpContext): void {
   app.get<{ Querystring: { internal: boolean } }>(
@@ -18,7 +19,16 @@ export function topicRoutes(app: FastifyInstance, { site }: HttpContext): void {
         response: schemas.answers('{topics}', 400, 401),
       },
     },
-    async request => ({ topics: site.topics(request.query.internal).map(summaryOf) }),
+    async request => {
+      const topics = await site.topics(request.query.internal)
+      const partitions = await partitionsByTopic(topics)
+      return {
+        topics: topics.flatMap(topic => {
+          const known = partitions.get(topic)
+          return known === undefined ? [] : [summaryOf(topic, known)]
+        }),
+      }
+    },
   )
 
   app.get<{ Params: { topic: string }; Querystring: { application?: string } }>(
@@ -33,10 +43,11 @@ export function topicRoutes(app: FastifyInstance, { site }: HttpContext): void {
       },
     },
     async request => {
-      const topic = site.topic(request.params.topic, request.query.application)
+      const topic = await site.topic(request.params.topic, request.query.application)
+      const partitions = await partitionsOf(topic)
       return {
-        ...summaryOf(topic),
-        partitionList: partitionsOf(topic),
+        ...summaryOf(topic, partitions),
+        partitionList: partitions.map((info, partition) => ({ partition, ...info })),
       }
     },
   )
@@ -53,7 +64,8 @@ export function topicRoutes(app: FastifyInstance, { site }: HttpContext): void {
     },
     async request => {
       const { group, topic } = request.query
-      const all = site.applications.flatMap(lagsOf)
+      const each = site.applications.map(async running => await lagsOf(running, await site.topicsOf(running), true))
+      const all = (await Promise.all(each)).flat()
       const lag = all.filter(
         one => (group === undefined || one.group === group) && (topic === undefined || one.topic === topic),
       )
@@ -65,14 +77,21 @@ export function topicRoutes(app: FastifyInstance, { site }: HttpContext): void {
   )
 }
 
-function partitionsOf(topic: SiteTopic): { partition: number; start: number; end: number; bytes: number }[] {
-  const { name, partitions } = topic.info
-  return Array.from({ length: partitions }, (_, partition) => ({ partition, ...topic.log.partition(name, partition) }))
+/** Asks each log once. A topic that was deleted meanwhile is left out. */
+async function partitionsByTopic(topics: readonly SiteTopic[]): Promise<Map<SiteTopic, PartitionInfo[]>> {
+  const found = new Map<SiteTopic, PartitionInfo[]>()
+  for (const [log, some] of Map.groupBy(topics, topic => topic.log)) {
+    const partitions = await log.partitionsOf(some.map(({ info }) => info.name))
+    for (const topic of some) {
+      const known = partitions.get(topic.info.name)
+      if (known !== undefined) found.set(topic, known)
+    }
+  }
+  return found
 }
 
-function summaryOf(topic: SiteTopic): Record<string, unknown> {
+function summaryOf(topic: SiteTopic, partitions: readonly PartitionInfo[]): Record<string, unknown> {
   const { info } = topic
-  const partitions = partitionsOf(topic)
   return {
     name: info.name,
     partitions: info.partitions,

@@ -48,7 +48,7 @@ export async function serve(running: readonly Running[], settings: HttpSettings)
   const compiled = compileHttpSettings(settings, process.env)
   const site = new Site(running)
   const taker = new StatsTaker(site)
-  const stats = new StatsStreams(taker)
+  const stats = new StatsStreams(taker, await taker.take())
   const hubs = new Map<Log, TailHub>()
   const context: HttpContext = {
     site,

@@ -1,4 +1,5 @@
-import type { Log, TopicInfo } from '../log/contract.ts'
+import type { Log, PartitionInfo, TopicInfo } from '../log/contract.ts'
+import { unknownTopic } from '../log/topics.ts'
 import type { Running } from '../runtime/start.ts'
 import type { Schema } from '../schema/schema.ts'
 
@@ -13,4 +14,11 @@ export interface SiteTopic {
   readonly keyOf: ((value: unknown) => unknown) | null
   /** Written by the runtime alone. */
   readonly reserved: boolean
+}
+
+/** @throws AldebaranError TOPIC_UNKNOWN when it was deleted meanwhile */
+export async function partitionsOf({ log, info }: SiteTopic): Promise<PartitionInfo[]> {
+  const found = (await log.partitionsOf([info.name])).get(info.name)
+  if (found === undefined) throw unknownTopic(info.name)
+  return found
 }

@@ -1,6 +1,6 @@
 /** What the server serves: the applications that run, and the topics and tables found by their names. */
 import { AldebaranError } from '../errors.ts'
-import type { StoredSchema, TopicInfo } from '../log/contract.ts'
+import type { Log, StoredSchema, TopicInfo } from '../log/contract.ts'
 import type { TableNode } from '../pipeline/node.ts'
 import type { AnyTopic } from '../pipeline/topic.ts'
 import type { Running } from '../runtime/start.ts'
@@ -8,18 +8,20 @@ import type { Schema } from '../schema/schema.ts'
 import { schemaFromStored } from '../schema/stored.ts'
 import { DeadLetterBox } from './dead-letter-box.ts'
 import type { SiteTopic } from './site-topic.ts'
+import { TopicList } from './topic-list.ts'
 
 export interface SiteTable {
   readonly running: Running
   readonly pipeline: string
   readonly node: TableNode
   readonly partitions: number
-  /** Numbers of its parts among the tables of all tasks, by partition. */
-  readonly indexes: readonly number[]
+  /** Its parts, by partition: the task that has it, and its number among the tables of all tasks. */
+  readonly parts: readonly { readonly task: string; readonly index: number }[]
 }
 
 export class Site {
   readonly applications: readonly Running[]
+  readonly #topics = new Map<Log, TopicList>()
   readonly #letters = new Map<Running, DeadLetterBox>()
   readonly #schemas = new Map<string, Schema<unknown>>()
 
@@ -45,24 +47,39 @@ export class Site {
   }
 
   /** Of several applications, the first whose log has the topic, unless one is named. */
-  topic(name: string, application?: string): SiteTopic {
+  async topic(name: string, application?: string): Promise<SiteTopic> {
     const places = application === undefined ? this.applications : [this.application(application)]
     for (const running of places) {
-      const info = running.log.topic(name)
+      const info = await this.#listOf(running.log).find(name)
       if (info !== undefined) return this.#describe(running, info)
     }
     throw new AldebaranError('TOPIC_UNKNOWN', `there is no topic ${name}`, { topic: name })
   }
 
   /** The topics of every log, by name. Applications that share a log share its topics. */
-  topics(internal: boolean): SiteTopic[] {
+  async topics(internal: boolean): Promise<SiteTopic[]> {
     const found = new Map<string, SiteTopic>()
     for (const running of this.applications) {
-      for (const info of running.log.topics({ internal })) {
+      for (const info of (await this.topicsOf(running)).values()) {
+        if (info.internal === true && !internal) continue
         if (!found.has(info.name)) found.set(info.name, this.#describe(running, info))
       }
     }
     return [...found.values()].sort((a, b) => (a.info.name < b.info.name ? -1 : 1))
+  }
+
+  /** The topics of a log by name, internal ones too. */
+  topicsOf(running: Running): Promise<ReadonlyMap<string, TopicInfo>> {
+    return this.#listOf(running.log).all()
+  }
+
+  /** Finds topics of an application's log by name, without asking for each. */
+  async finder(running: Running): Promise<(name: string) => SiteTopic | null> {
+    const topics = await this.topicsOf(running)
+    return name => {
+      const info = topics.get(name)
+      return info === undefined ? null : this.#describe(running, info)
+    }
   }
 
   tables(application?: string): SiteTable[] {
@@ -86,13 +103,16 @@ export class Site {
   letters(running: Running): DeadLetterBox {
     let box = this.#letters.get(running)
     if (box === undefined) {
-      box = new DeadLetterBox(running, name => {
-        const info = running.log.topic(name)
-        return info === undefined ? null : this.#describe(running, info)
-      })
+      box = new DeadLetterBox(running, () => this.finder(running))
       this.#letters.set(running, box)
     }
     return box
+  }
+
+  #listOf(log: Log): TopicList {
+    const list = this.#topics.get(log) ?? new TopicList(log)
+    this.#topics.set(log, list)
+    return list
   }
 
   #describe(running: Running, info: TopicInfo): SiteTopic {
@@ -129,29 +149,32 @@ export class Site {
 }
 
 function tablesOf(running: Running): SiteTable[] {
-  const tables = new Map<TableNode, SiteTable & { indexes: number[] }>()
+  const tables = new Map<TableNode, SiteTable & { parts: { task: string; index: number }[] }>()
   for (const plan of running.plans) {
     plan.part.tables.forEach((node, i) => {
       let table = tables.get(node)
       if (table === undefined) {
-        table = { running, pipeline: plan.part.pipeline, node, partitions: plan.part.partitions, indexes: [] }
+        table = { running, pipeline: plan.part.pipeline, node, partitions: plan.part.partitions, parts: [] }
         tables.set(node, table)
       }
-      table.indexes[plan.partition] = plan.firstTable + i
+      table.parts[plan.partition] = { task: plan.id, index: plan.firstTable + i }
     })
   }
   return [...tables.values()]
 }
 
-/** Rows and bytes of a table, over all its partitions. */
+/** Rows and bytes of a table, over the partitions that this process has. */
 export function sizeOf(table: SiteTable): { rows: number; bytes: number } {
-  const { workers } = table.running
   let rows = 0
   let bytes = 0
-  table.indexes.forEach((index, partition) => {
-    const size = workers[partition % workers.length]!.measures.table(index)
-    rows += size.rows
-    bytes += size.bytes
-  })
+  for (const { owned, measures } of table.running.workers) {
+    const active = new Set(owned.active)
+    for (const { task, index } of table.parts) {
+      if (!active.has(task)) continue
+      const size = measures.table(index)
+      rows += size.rows
+      bytes += size.bytes
+    }
+  }
   return { rows, bytes }
 }

@@ -10,15 +10,16 @@ export class StatsStreams {
   readonly #streams = new Set<EventStream>()
   readonly #timer: NodeJS.Timeout
   #latest: Stats
+  #taking = false
 
-  constructor(taker: StatsTaker) {
+  constructor(taker: StatsTaker, first: Stats) {
     this.#taker = taker
-    this.#latest = taker.take()
-    this.#timer = setInterval(() => this.#tick(), INTERVAL_MS)
+    this.#latest = first
+    this.#timer = setInterval(() => void this.#tick(), INTERVAL_MS)
     this.#timer.unref()
   }
 
-  /** At most a second old. */
+  /** A second old, or as old as the last time that the log could be asked. */
   get latest(): Stats {
     return this.#latest
   }
@@ -36,12 +37,16 @@ export class StatsStreams {
     for (const stream of [...this.#streams]) stream.close('the server stops')
   }
 
-  #tick(): void {
+  async #tick(): Promise<void> {
+    if (this.#taking) return
+    this.#taking = true
     try {
-      this.#latest = this.#taker.take()
+      this.#latest = await this.#taker.take()
     } catch {
-      // The log is being closed; what was seen last stays.
+      // The log is being closed, or cannot be asked now; what was seen last stays.
       return
+    } finally {
+      this.#taking = false
     }
     if (this.#streams.size === 0) return
     const json = JSON.stringify(this.#latest)

@@ -2,6 +2,8 @@
  * What the console shows, taken once a second for all who look. Rates are differences between two looks.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { PartitionInfo } from '../log/contract.ts'
+import type { AnyTopic } from '../pipeline/topic.ts'
 import { BUCKETS_MS, type MeasureName } from '../runtime/measures.ts'
 import type { Running } from '../runtime/start.ts'
 import { drawApplication } from './graph.ts'
@@ -30,6 +32,13 @@ interface Look {
   histograms: Map<string, Float64Array>
 }
 
+interface Survey {
+  readonly running: Running
+  readonly partitions: ReadonlyMap<string, readonly PartitionInfo[]>
+  readonly lags: readonly PartitionLag[]
+  readonly deadLetters: ApplicationStats['deadLetters']
+}
+
 export class StatsTaker {
   readonly #site: Site
   readonly #graphs: ReadonlyMap<Running, Graph>
@@ -45,7 +54,6 @@ export class StatsTaker {
       site.applications.map(running => [running, site.tables().filter(table => table.running === running)]),
     )
     this.#delay.enable()
-    this.take()
   }
 
   /** Of the thread that serves, since the last look; ms. */
@@ -54,10 +62,12 @@ export class StatsTaker {
     return { p50: ms(this.#delay.percentile(50)), p99: ms(this.#delay.percentile(99)), max: ms(this.#delay.max) }
   }
 
-  take(): Stats {
+  /** Called when the one before has ended. */
+  async take(): Promise<Stats> {
+    const surveys = await Promise.all(this.#site.applications.map(running => this.#survey(running)))
     this.#now = { at: performance.now(), cpu: cpuMs(), values: new Map(), histograms: new Map() }
     const intervalMs = Math.max(1, this.#now.at - this.#last.at)
-    const applications = this.#site.applications.map(running => this.#application(running))
+    const applications = surveys.map(survey => this.#application(survey))
     const { rss, heapUsed } = process.memoryUsage()
     const stats: Stats = {
       time: Date.now(),
@@ -82,7 +92,18 @@ export class StatsTaker {
     this.#delay.disable()
   }
 
-  #application(running: Running): ApplicationStats {
+  /** What the log has to be asked for. */
+  async #survey(running: Running): Promise<Survey> {
+    const topics = await this.#site.topicsOf(running)
+    const [partitions, lags, deadLetters] = await Promise.all([
+      running.log.partitionsOf(shownTopics(running).map(topic => topic.name)),
+      lagsOf(running, topics, false),
+      this.#site.letters(running).counts(),
+    ])
+    return { running, partitions, lags, deadLetters }
+  }
+
+  #application({ running, partitions, lags, deadLetters }: Survey): ApplicationStats {
     const { application, workers, budget } = running
     const { name } = application
     const { status, ready, problems } = running.health()
@@ -96,8 +117,8 @@ export class StatsTaker {
       ready,
       problems,
       graph: this.#graphs.get(running)!,
-      topics: this.#topics(running),
-      groups: this.#groups(running, lagsOf(running)),
+      topics: this.#topics(running, partitions),
+      groups: this.#groups(running, lags),
       tables: this.#tables.get(running)!.map(table => ({
         pipeline: table.pipeline,
         table: table.node.definition.name,
@@ -108,7 +129,7 @@ export class StatsTaker {
         worker: i,
         state: worker.state,
         problem: worker.problem?.message ?? null,
-        tasks: running.plans.filter(plan => plan.partition % workers.length === i).length,
+        tasks: worker.owned.active.length + worker.owned.restoring.length,
         recordsPerSecond: this.#rate(`${name} worker ${i}`, worker.measures.get('recordsIn')),
         restarts: worker.measures.get('restarts'),
       })),
@@ -116,33 +137,24 @@ export class StatsTaker {
       totals,
       latencyMs: this.#quantiles(running, 'latency'),
       commitMs: this.#quantiles(running, 'commit'),
-      deadLetters: this.#site.letters(running).counts(),
+      deadLetters,
       memory: { used: budget.used, limit: budget.limit },
     }
   }
 
-  /** Topics of the pipelines: what the code names, and what was made for it, but no changelogs. */
-  #topics(running: Running): TopicStats[] {
-    const { log, application } = running
-    const topics = new Set([...application.topics, ...application.topologies.flatMap(one => one.topics)])
-    return [...topics].map(topic => {
-      const partitions = log.topic(topic.name)?.partitions ?? 0
-      let records = 0
-      let bytes = 0
-      let ends = 0
-      for (let partition = 0; partition < partitions; partition++) {
-        const info = log.partition(topic.name, partition)
-        records += info.end - info.start
-        ends += info.end
-        bytes += info.bytes
-      }
+  #topics(running: Running, partitions: Survey['partitions']): TopicStats[] {
+    return shownTopics(running).map(topic => {
+      const infos = partitions.get(topic.name) ?? []
+      const records = sum(infos.map(({ start, end }) => end - start))
+      const bytes = sum(infos.map(info => info.bytes))
+      const ends = sum(infos.map(({ end }) => end))
       return {
         name: topic.name,
         internal: topic.options.internal === true,
-        partitions,
+        partitions: infos.length,
         records,
         bytes,
-        recordsPerSecond: this.#rate(`${application.name} topic ${topic.name}`, ends),
+        recordsPerSecond: this.#rate(`${running.application.name} topic ${topic.name}`, ends),
       }
     })
   }
@@ -183,6 +195,11 @@ export class StatsTaker {
     const before = this.#last.histograms.get(id)
     return quantilesOf(before === undefined ? now : now.map((count, i) => count - before[i]!))
   }
+}
+
+/** Topics of the pipelines: what the code names, and what was made for it, but no changelogs. */
+function shownTopics({ application }: Running): AnyTopic[] {
+  return [...new Set([...application.topics, ...application.topologies.flatMap(one => one.topics)])]
 }
 
 export function totalsOf(running: Running): Counters {

@@ -12,8 +12,7 @@ import { AldebaranError } from '../errors.ts'
 import type { Log, PartitionReader } from '../log/contract.ts'
 import { BatchCursor } from '../record/batch-cursor.ts'
 import type { EventStream } from './event-stream.ts'
-import type { Positions } from './positions.ts'
-import { hasKey, openReader } from './read-records.ts'
+import { hasKey } from './read-records.ts'
 import { viewRecord } from './record-view.ts'
 import type { SiteTopic } from './site-topic.ts'
 
@@ -31,9 +30,9 @@ export class TailHub {
     this.#log = log
   }
 
-  /** Sends the records of `topic` (of one key, or all) from `positions` on, until the stream is closed. */
-  add(topic: SiteTopic, positions: Positions, key: Buffer | null, stream: EventStream): void {
-    const tail = new Tail(topic, positions, key, stream)
+  /** Sends the records of `topic` (of one key, or all) that the readers read, until the stream is closed. */
+  add(topic: SiteTopic, readers: readonly PartitionReader[], key: Buffer | null, stream: EventStream): void {
+    const tail = new Tail(topic, readers, key, stream)
     if (this.#stopped.signal.aborted) stream.close('the server stops')
     this.#tails.add(tail)
     stream.onReady = () => tail.pump()
@@ -75,20 +74,11 @@ class Tail {
   readonly #cursors: { reader: PartitionReader; cursor: BatchCursor; sent: number }[]
   #scheduled = false
 
-  constructor(topic: SiteTopic, positions: Positions, key: Buffer | null, stream: EventStream) {
+  constructor(topic: SiteTopic, readers: readonly PartitionReader[], key: Buffer | null, stream: EventStream) {
     this.#topic = topic
     this.#key = key
     this.stream = stream
-    this.#cursors = []
-    try {
-      for (const [partition, position] of positions) {
-        const reader = openReader(topic, partition, position, undefined)
-        this.#cursors.push({ reader, cursor: new BatchCursor(), sent: reader.position - 1 })
-      }
-    } catch (error) {
-      this.close()
-      throw error
-    }
+    this.#cursors = readers.map(reader => ({ reader, cursor: new BatchCursor(), sent: reader.position - 1 }))
   }
 
   /** Sends what there is, as far as the client takes it; the rest in turns with other work. */

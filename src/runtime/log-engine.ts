@@ -36,11 +36,27 @@ export interface NodeView {
   readonly standby: readonly string[]
 }
 
+export interface EngineCounters {
+  /** Open now. */
+  readonly connections: number
+  /** That were lost, or could not be made. */
+  readonly connectionFailures: number
+  /** Times that units under way were given up and sent again. */
+  readonly recoveries: number
+  /** Nodes that this one took for dead. */
+  readonly buried: number
+}
+
 export interface LogEngine {
   client(): Log
   /** For one client in this or any other thread of the process. */
   address(): LogAddress
   workerAddress(worker: number): LogAddress
+  /**
+   * A client whose commits are refused once another node has asked for one of this name; the caller closes it. Null: no
+   * other node can write to this log.
+   */
+  sole(name: string): Log | null
   /** Gives back the address of a thread that ended; resolves when all it had submitted is answered. */
   release(address: LogAddress): Promise<void>
   /** Begins to say which tasks the workers have. Called once, when the topics are there. */
@@ -49,6 +65,10 @@ export interface LogEngine {
   ask(task: string, query: TableQuery): Promise<RowCopy[] | undefined>
   /** Every node of the application; empty where there is but one. */
   nodes(): NodeView[]
+  /** The tasks of this process were given out, and run. */
+  readonly isSettled: boolean
+  /** What the engine counts beside the workers; null: nothing. */
+  counters(): EngineCounters | null
   /** What keeps tasks from being given out. */
   problems(): { message: string; details: Record<string, string> }[]
   /** Resolves when the log has ended: with null after `close`, with its error otherwise. */
@@ -70,10 +90,13 @@ async function embeddedEngine(location: EmbeddedLocation, { plans }: EngineSetti
     client: () => host.client(),
     address: () => host.address(),
     workerAddress: () => host.address(),
+    sole: () => null,
     release: address => host.release(address),
     director: () => staticDirector(plans),
     ask: () => Promise.resolve(undefined),
     nodes: () => [],
+    isSettled: true,
+    counters: () => null,
     problems: () => [],
     stopped: host.stopped,
     close: () => host.close(),

@@ -10,7 +10,7 @@ import { MemoryBudget } from '../state/memory-budget.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import type { Application } from './application.ts'
 import type { Director } from './assignment.ts'
-import { type LogEngine, type NodeView, openEngine } from './log-engine.ts'
+import { type EngineCounters, type LogEngine, type NodeView, openEngine } from './log-engine.ts'
 import type { LogLocation } from './log-location.ts'
 import { prepare } from './prepare.ts'
 import type { TableQuery } from './queries.ts'
@@ -102,7 +102,7 @@ export class Running {
     }
     return {
       status: problems.length === 0 ? 'ok' : 'failing',
-      ready: problems.length === 0 && this.workers.every(worker => worker.state === 'running'),
+      ready: problems.length === 0 && this.#isReady(),
       problems,
     }
   }
@@ -114,7 +114,7 @@ export class Running {
    */
   async ready(): Promise<void> {
     // One task that is blocked, or whose bytes are damaged, holds up no other: health tells of it.
-    while (this.#failure !== null || this.workers.some(worker => worker.state !== 'running')) {
+    while (this.#failure !== null || !this.#isReady()) {
       const failure = this.#failure ?? this.workers.find(worker => worker.failure !== null)?.failure ?? null
       if (failure !== null) throw failure
       if (this.#stopped !== null) throw new AldebaranError('LOG_CLOSED', 'the application was stopped')
@@ -125,6 +125,11 @@ export class Running {
   /** Every node of the application, this one first; empty where the engine has but one. */
   nodes(): NodeView[] {
     return this.#engine.nodes()
+  }
+
+  /** What the engine counts beside the workers; null: nothing. */
+  counters(): EngineCounters | null {
+    return this.#engine.counters()
   }
 
   /**
@@ -157,6 +162,22 @@ export class Running {
     return this.#engine.address()
   }
 
+  /**
+   * Does what only one node may do at a time. What `work` commits to the log it is given is refused from the moment on
+   * that another node begins with work of this name.
+   */
+  async exclusively<T>(name: string, work: (log: Log) => Promise<T>): Promise<T> {
+    const sole = this.#engine.sole(name)
+    if (sole === null) return await work(this.log)
+    try {
+      // Ends what another node has open, and fences it, before anything is read.
+      await sole.positionsOf([])
+      return await work(sole)
+    } finally {
+      await sole.close()
+    }
+  }
+
   /** Finishes the batches at hand, commits, and closes the log. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop()
@@ -166,6 +187,10 @@ export class Running {
   /** Called at the begin of `stop`, the last one added first. */
   onStop(hook: () => Promise<void>): void {
     this.#onStop.unshift(hook)
+  }
+
+  #isReady(): boolean {
+    return this.#engine.isSettled && this.workers.every(worker => worker.state === 'running')
   }
 
   async #stop(): Promise<void> {

@@ -22,6 +22,8 @@ export class TaskInput {
   /** Newest timestamp seen, ms; −Infinity before the first record. */
   maxTimestamp: number
   #ready = false
+  /** What lies before it was processed, or is no record. */
+  #emptyTo = 0
 
   constructor(log: Log, group: string, source: SourceNode, partition: number, push: Push) {
     const known = log.position(group, source.topic.name, partition)
@@ -59,9 +61,22 @@ export class TaskInput {
         this.#ready = true
         return true
       }
-      if (!reader.poll(POLL_BYTES)) return false
+      if (!reader.poll(POLL_BYTES)) {
+        this.#emptyTo = reader.position
+        return false
+      }
       cursor.reset(reader.chunk, 0, reader.size)
     }
+  }
+
+  /**
+   * Passes over offsets behind the last record that have none, such as markers of transactions: the group would look as
+   * if it were behind. False: there are none.
+   */
+  passGap(): boolean {
+    if (this.#emptyTo <= this.position) return false
+    this.position = this.#emptyTo
+    return true
   }
 
   /** Back to before the first record of the batch at hand. */

@@ -31,6 +31,8 @@ import { TaskSet } from './task-set.ts'
 import { isOfMemory, WorkerMemory } from './worker-memory.ts'
 
 export interface WorkerSettings {
+  /** When there is nothing more to read, wait so long for more before the unit is submitted, ms. */
+  lingerMs: number
   /** Submit at the latest when the unit has taken this long to fill, ms. */
   unitMs: number
   /** Or read that many bytes. */
@@ -45,6 +47,7 @@ export interface WorkerSettings {
 }
 
 export const DEFAULT_WORKER_SETTINGS: WorkerSettings = {
+  lingerMs: 0,
   unitMs: 20,
   unitBytes: 2 * 1024 * 1024,
   unitsUnderWay: 3,
@@ -52,6 +55,9 @@ export const DEFAULT_WORKER_SETTINGS: WorkerSettings = {
   restoreBytes: 4 * 1024 * 1024,
   restartMs: 250,
 }
+
+/** How often positions pass over offsets without a record when there is nothing else to commit, ms. */
+const GAPS_MS = 1000
 
 export interface WorkerEnvironment {
   log: Log
@@ -80,6 +86,8 @@ export class TaskWorker {
   /** The oldest first timestamp of a batch in the unit, ms. */
   #unitOldest = Number.POSITIVE_INFINITY
   #unitOpen = false
+  /** Gaps between offsets are looked for at this time. */
+  #gapsAt = 0
 
   /** `plans`: of all tasks there are, by their id. */
   constructor(
@@ -169,6 +177,9 @@ export class TaskWorker {
       deadline = Math.min(deadline, task.nextDeadline())
       if (task.blocked !== null || this.#memory.isShort) deadline = Math.min(deadline, clock.now() + 10)
     }
+    if (this.#unitOpen && this.#settings.lingerMs > 0) {
+      deadline = Math.min(deadline, clock.now() + this.#settings.lingerMs - (clock.monotonic() - this.#unitSince))
+    }
     return Math.max(0, deadline - clock.now())
   }
 
@@ -206,7 +217,7 @@ export class TaskWorker {
   /** The tasks that run have their turn. */
   #work(): boolean {
     const { clock } = this.#environment
-    const { unitMs, unitBytes } = this.#settings
+    const { lingerMs, unitMs, unitBytes } = this.#settings
     let worked = false
     try {
       for (const task of this.tasks) {
@@ -228,9 +239,24 @@ export class TaskWorker {
     if (this.#memory.isShort || this.tasks.some(task => isOfMemory(task.blocked))) {
       this.#memory.makeRoom(this.#tasks.states())
     }
+    if (!worked && !this.#unitOpen) this.#passGaps()
     if (!this.#unitOpen) return worked
-    if (!worked || this.#unitBytes >= unitBytes || clock.monotonic() - this.#unitSince >= unitMs) this.#submit()
+    const age = clock.monotonic() - this.#unitSince
+    if (!worked && age < lingerMs) return false
+    if (!worked || this.#unitBytes >= unitBytes || age >= unitMs) this.#submit()
     return true
+  }
+
+  /** Once in a while when there is nothing to do: a commit for it is not worth more. */
+  #passGaps(): void {
+    const { clock } = this.#environment
+    const now = clock.monotonic()
+    if (now < this.#gapsAt) return
+    this.#gapsAt = now + GAPS_MS
+    for (const task of this.tasks) {
+      if (task.blocked !== null) continue
+      for (const input of task.inputs) if (input.passGap()) this.#open(Number.POSITIVE_INFINITY)
+    }
   }
 
   #tellProblem(): void {

@@ -94,6 +94,40 @@ export function describeLog(driver: LogDriver): void {
     const append = (log: Log, topic: string, partition: number, batch: Uint8Array): Promise<CommitResult> =>
       log.commit({ appends: [{ topic, partition, batch }] })
 
+    test('a survey tells what is told one by one, and opens the same readers', async log => {
+      await log.createTopic('t', { partitions: 3, retentionMs: 60_000 })
+      await log.createTopic('u', { partitions: 1, internal: true })
+      await log.commit({
+        appends: [
+          { topic: 't', partition: 1, batch: batchOf(['a', 'b']) },
+          { topic: 'u', partition: 0, batch: batchOf(['c']) },
+        ],
+        positions: [
+          { group: 'g', topic: 't', partition: 1, offset: 2, metadata: 'm' },
+          { group: 'h', topic: 'u', partition: 0, offset: 1, metadata: '' },
+        ],
+      })
+      const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : 1)
+      assert.deepEqual((await log.listTopics()).sort(byName), log.topics({ internal: true }).sort(byName))
+      const partitions = await log.partitionsOf(['t', 'u', 'nothing'])
+      assert.deepEqual([...partitions.keys()].sort(), ['t', 'u'])
+      for (const [topic, infos] of partitions) {
+        assert.deepEqual(
+          infos,
+          infos.map((_, partition) => log.partition(topic, partition)),
+        )
+      }
+      assert.equal(partitions.get('t')!.length, 3)
+      assert.deepEqual(await log.positionsOf(['g']), log.positions('g'))
+      assert.deepEqual(await log.positionsOf(['nobody']), [])
+      const all = new Set((await log.positionsOf(null)).map(one => one.group))
+      assert.ok(all.has('g') && all.has('h'))
+      const reader = await log.openReader('t', 1, 1)
+      assert.deepEqual(readAll(reader), ['1:b'])
+      await assert.rejects(log.openReader('t', 1, 99), withCode('OFFSET_OUT_OF_RANGE'))
+      await assert.rejects(log.openReader('nothing', 0, 'earliest'), withCode('TOPIC_UNKNOWN'))
+    })
+
     test('numbers records from 0 and one by one', async log => {
       await log.createTopic('t', { partitions: 2 })
       assert.deepEqual((await append(log, 't', 0, batchOf(['a', 'b']))).offsets, [0])

@@ -73,7 +73,21 @@ describe('the command line', () => {
   test('--help names every command, and loads none', async () => {
     const { code, out } = await aldebaran(['--help'])
     assert.equal(code, 0)
-    for (const name of ['up', 'run', 'topics', 'tail', 'produce', 'lag', 'table', 'dlq', 'audit', 'doctor', 'bench']) {
+    for (const name of [
+      'up',
+      'run',
+      'topics',
+      'tail',
+      'produce',
+      'lag',
+      'table',
+      'dlq',
+      'cluster',
+      'reset',
+      'mirror',
+      'audit',
+      'doctor',
+    ]) {
       assert.match(out, new RegExp(`^  ${name} `, 'm'))
     }
   })

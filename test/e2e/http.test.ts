@@ -150,6 +150,7 @@ test('the metrics are those of the documentation, in the format of Prometheus', 
 test('OpenAPI names every route, with its body and answers', async () => {
   const { paths } = (await site.get('/openapi.json')).body
   assert.deepEqual(Object.keys(paths).sort(), [
+    '/cluster',
     '/dead-letters',
     '/dead-letters/purge',
     '/dead-letters/replay',

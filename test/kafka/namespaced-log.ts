@@ -49,6 +49,21 @@ export function namespaced(log: Log, prefix: string): Log {
               .positions(group === undefined ? undefined : into(group))
               .filter(one => one.topic.startsWith(prefix))
               .map(position)
+        case 'listTopics':
+          return async () => (await target.listTopics()).filter(topic => topic.name.startsWith(prefix)).map(shown)
+        case 'partitionsOf':
+          return async (topics: readonly string[]) => {
+            const found = await target.partitionsOf(topics.map(into))
+            return new Map([...found].map(([topic, infos]) => [out(topic), infos]))
+          }
+        case 'positionsOf':
+          return async (groups: readonly string[] | null) =>
+            (await target.positionsOf(groups?.map(into) ?? null))
+              .filter(one => one.topic.startsWith(prefix))
+              .map(position)
+        case 'openReader':
+          return async (...[topic, partition, from]: Parameters<Log['openReader']>): Promise<PartitionReader> =>
+            patient(target, await target.openReader(into(topic), partition, from))
         case 'submit':
           return (...[unit, done]: Parameters<Log['submit']>) => target.submit(unitInto(unit), done)
         case 'commit':

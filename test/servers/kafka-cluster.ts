@@ -13,18 +13,19 @@ import type { Kafka } from './kafka-installation.ts'
 import { CHECKPOINT, CLASSES, prepareKafka, propertiesText } from './kafka-preparation.ts'
 import { BrokerProcess } from './kafka-process.ts'
 import {
+  advertised,
   allListeners,
   brokerProperties,
   type ClientListener,
   clientListeners,
+  type Listeners,
   LOGGING,
   type Node,
-  type Security,
   USER,
 } from './kafka-properties.ts'
 import { hold } from './leash.ts'
 
-export interface ClusterOptions extends Security {
+export interface ClusterOptions extends Listeners {
   /** 3 by default; topics have as many replicas, up to 3, and one may be missing of two or more. */
   brokers?: number
   /** Settings of every broker, over those of kafka-properties.ts. */
@@ -102,7 +103,7 @@ export async function startCluster(kafka: Kafka, options: ClusterOptions): Promi
   const prepared = await prepareKafka(kafka)
   const folder = mkdtempSync(join(tmpdir(), 'aldebaran-kafka-'))
   const release = hold({ folder })
-  const nodes = await nodesOf(options.brokers ?? 3, folder, allListeners(options))
+  const nodes = await nodesOf(options.brokers ?? 3, folder, options)
   const host = openHost(
     kafka,
     folder,
@@ -117,7 +118,7 @@ export async function startCluster(kafka: Kafka, options: ClusterOptions): Promi
   })
   const addresses = clientListeners(options).map(name => [
     name,
-    nodes.map(({ ports }) => `127.0.0.1:${ports[name]}`).join(','),
+    nodes.map(node => `127.0.0.1:${advertised(node, name)}`).join(','),
   ])
   const cluster = new KafkaCluster(Object.fromEntries(addresses), certificates, brokers, () => {
     cleanUp(host, folder)
@@ -138,13 +139,17 @@ async function allStarted(brokers: BrokerProcess[]): Promise<void> {
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
-async function nodesOf(count: number, folder: string, listeners: string[]): Promise<Node[]> {
-  const ports = await freePorts(count * listeners.length)
-  return Array.from({ length: count }, (_, id) => ({
-    id,
-    folder: join(folder, String(id)),
-    ports: Object.fromEntries(listeners.map((name, i) => [name, ports[id * listeners.length + i]!])),
-  }))
+async function nodesOf(count: number, folder: string, options: ClusterOptions): Promise<Node[]> {
+  const listeners = allListeners(options)
+  const free = await freePorts(count * listeners.length)
+  const nodes: Node[] = []
+  for (let id = 0; id < count; id++) {
+    const ports = Object.fromEntries(listeners.map((name, i) => [name, free[id * listeners.length + i]!]))
+    const node: Node = { id, folder: join(folder, String(id)), ports }
+    if (options.proxied) node.proxy = await options.proxied(ports.PROXIED!)
+    nodes.push(node)
+  }
+  return nodes
 }
 
 function filesOf({ folder }: Node, prepared: string) {

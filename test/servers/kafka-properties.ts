@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 
 export type SaslMechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER'
-export type ClientListener = 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
+export type ClientListener = 'PLAINTEXT' | 'PROXIED' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
 
 /** Who may log in with PLAIN and SCRAM. OAUTHBEARER takes any unsecured JSON web signature that has not expired. */
 export const USER = { name: 'alice', password: 'alice-secret' } as const
@@ -14,18 +14,29 @@ export interface Security {
   sasl?: SaslMechanism[]
 }
 
+export interface Listeners extends Security {
+  /**
+   * Adds the listener PROXIED, without TLS and SASL: called with the port of each broker, before it starts; gives the one
+   * that clients are told instead.
+   */
+  proxied?: (port: number) => Promise<number>
+}
+
 export interface Node {
   id: number
   folder: string
   ports: Record<string, number>
+  /** What clients of PROXIED are told. */
+  proxy?: number
 }
 
 const CONTROLLER = 'CONTROLLER'
 
 /** @returns the listeners clients connect to; brokers use PLAINTEXT among themselves */
-export function clientListeners({ tls, sasl }: Security): ClientListener[] {
+export function clientListeners({ tls, sasl, proxied }: Listeners): ClientListener[] {
   return [
     'PLAINTEXT',
+    ...(proxied ? (['PROXIED'] as const) : []),
     ...(tls ? (['SSL'] as const) : []),
     ...(sasl ? (['SASL_PLAINTEXT'] as const) : []),
     ...(tls && sasl ? (['SASL_SSL'] as const) : []),
@@ -33,13 +44,13 @@ export function clientListeners({ tls, sasl }: Security): ClientListener[] {
 }
 
 /** Every listener of a broker. */
-export function allListeners(security: Security): string[] {
-  return [...clientListeners(security), CONTROLLER]
+export function allListeners(options: Listeners): string[] {
+  return [...clientListeners(options), CONTROLLER]
 }
 
 /** One broker of a cluster: both broker and controller. */
-export function brokerProperties(node: Node, nodes: Node[], bind: string, security: Security): Record<string, string> {
-  const listeners = clientListeners(security)
+export function brokerProperties(node: Node, nodes: Node[], bind: string, options: Listeners): Record<string, string> {
+  const listeners = clientListeners(options)
   const { ports } = node
   return {
     'process.roles': 'broker,controller',
@@ -47,15 +58,22 @@ export function brokerProperties(node: Node, nodes: Node[], bind: string, securi
     'controller.quorum.voters': nodes.map(({ id, ports }) => `${id}@127.0.0.1:${ports[CONTROLLER]}`).join(','),
     'controller.listener.names': CONTROLLER,
     listeners: [...listeners, CONTROLLER].map(name => `${name}://${bind}:${ports[name]}`).join(','),
-    'advertised.listeners': listeners.map(name => `${name}://127.0.0.1:${ports[name]}`).join(','),
-    'listener.security.protocol.map': [...listeners.map(name => `${name}:${name}`), `${CONTROLLER}:PLAINTEXT`].join(
-      ',',
-    ),
+    'advertised.listeners': listeners.map(name => `${name}://127.0.0.1:${advertised(node, name)}`).join(','),
+    'listener.security.protocol.map': [...listeners, CONTROLLER].map(name => `${name}:${protocolOf(name)}`).join(','),
     'log.dirs': join(node.folder, 'data'),
     ...replicated(nodes.length),
     ...PROMPT,
-    ...securityProperties(node, listeners, security),
+    ...securityProperties(node, listeners, options),
   }
+}
+
+/** Where clients of a listener are told that the broker is. */
+export function advertised({ ports, proxy }: Node, listener: ClientListener): number {
+  return listener === 'PROXIED' ? proxy! : ports[listener]!
+}
+
+function protocolOf(listener: string): string {
+  return listener === CONTROLLER || listener === 'PROXIED' ? 'PLAINTEXT' : listener
 }
 
 /** Three copies of which two must be there, or as many as there are brokers. */

@@ -10,6 +10,7 @@ import {
   checkPort,
   type Finding,
 } from '../checks.ts'
+import { givenLog, LOG_HELP } from '../log-option.ts'
 import type { Session } from '../session.ts'
 import { sizeText } from '../show-values.ts'
 import { plain } from '../text-table.ts'
@@ -17,6 +18,8 @@ import { plain } from '../text-table.ts'
 interface DoctorOptions {
   data: string
   deep?: boolean
+  log?: string
+  write?: boolean
 }
 
 /** Progress is told after each of so many. */
@@ -26,12 +29,15 @@ export function define(command: Command, session: Session): void {
   command
     .option('--data <folder>', 'a store, or a folder of stores', './data')
     .option('--deep', 'read every batch and check it')
+    .option('--log <location>', `check that too: ${LOG_HELP}`)
+    .option('--write', 'with --log of Kafka: make a topic, write to it and delete it, to compare clocks and rights')
     .action((options: DoctorOptions) => doctor(session, options))
 }
 
 async function doctor(session: Session, options: DoctorOptions): Promise<void> {
   const { out } = session
-  const folder = resolve(options.data)
+  const log = givenLog(options.log, session.surroundings.env)
+  const folder = resolve(log?.kind === 'embedded' ? log.path : options.data)
   let problems = 0
   const tell = (finding: Finding): void => {
     if (!finding.ok) problems++
@@ -61,6 +67,10 @@ async function doctor(session: Session, options: DoctorOptions): Promise<void> {
       out.progress('')
       for (const one of findings) tell(one)
     }
+  }
+  if (log?.kind === 'kafka') {
+    const { checkKafka } = await import('../kafka-check.ts')
+    for (const one of await checkKafka(log, options.write === true)) tell(one)
   }
   if (problems > 0) session.exitCode = 1
   if (!out.json) out.text(problems === 0 ? 'All is well.' : `${problems} ${problems === 1 ? 'problem' : 'problems'}.`)

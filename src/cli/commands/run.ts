@@ -6,9 +6,11 @@ import { AldebaranError } from '../../errors.ts'
 import { serve } from '../../http/serve.ts'
 import type { RunSettings } from '../../run.ts'
 import { captureApplication } from '../../runtime/find-application.ts'
-import { embedded, kafka, type LogLocation } from '../../runtime/log-location.ts'
+import { embedded, type LogLocation } from '../../runtime/log-location.ts'
 import { start } from '../../runtime/start.ts'
 import type { Report } from '../../runtime/worker-host.ts'
+import { UsageError } from '../failure.ts'
+import { givenLog, LOG_HELP } from '../log-option.ts'
 import { durability, port, wholeNumber } from '../option-values.ts'
 import type { Session } from '../session.ts'
 import { announce, untilEnd } from './up.ts'
@@ -27,7 +29,7 @@ interface RunOptions {
 export function define(command: Command, session: Session): void {
   command
     .argument('<module>', 'a file that exports an application, or starts one with run()')
-    .option('--log <location>', 'kafka://HOST:PORT,… instead of a folder (see docs/kafka-connection.md)')
+    .option('--log <location>', `${LOG_HELP}; else what the module says, or ./data`)
     .option('--data <folder>', 'where to keep the data (default: what the module says, or ./data)')
     .addOption(durability())
     .option('--workers <count>', 'threads (default: what the module says, or one for each core but one)', wholeNumber)
@@ -46,7 +48,7 @@ async function run(session: Session, module: string, options: RunOptions): Promi
   const own = (settings ?? {}) as Partial<RunSettings>
   const running = await start(application, {
     ...own,
-    log: locationOf(options, own.log),
+    log: logOf(session, options, own.log),
     entry,
     report: own.report ?? reportOn(session),
     ...(options.workers === undefined ? {} : { workers: options.workers }),
@@ -72,14 +74,15 @@ async function run(session: Session, module: string, options: RunOptions): Promi
   }
 }
 
-/** What the command line says goes before what the module says. */
-function locationOf(options: RunOptions, own: LogLocation | undefined): LogLocation {
-  if (options.log !== undefined) return kafka(options.log)
-  if (own?.kind === 'kafka') return own
-  const durability = options.durability ?? own?.durability ?? 'disk'
-  if (options.data === undefined && own !== undefined) return { ...own, durability }
-  const { maxBytes } = own ?? {}
-  return embedded(options.data ?? './data', { durability, ...(maxBytes === undefined ? {} : { maxSize: maxBytes }) })
+/** What the command line says goes before the environment, and that before what the module says. */
+function logOf({ surroundings }: Session, options: RunOptions, own: LogLocation | undefined): LogLocation {
+  if (options.log !== undefined && options.data !== undefined) throw new UsageError('--log or --data, not both')
+  const given = options.data === undefined ? givenLog(options.log, surroundings.env) : embedded(options.data)
+  const log = given ?? own ?? embedded('./data')
+  if (log.kind === 'kafka') return log
+  const size = own?.kind === 'embedded' ? { maxBytes: own.maxBytes } : {}
+  const durability = options.durability ?? (own?.kind === 'embedded' ? own.durability : 'disk')
+  return { ...log, ...size, durability }
 }
 
 function reportOn({ out }: Session): Report {

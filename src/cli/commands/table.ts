@@ -56,12 +56,12 @@ async function get({ api, out }: Session, pipeline: string, table: string, key: 
 async function scan({ api, out }: Session, pipeline: string, table: string, options: ScanOptions): Promise<void> {
   const { from, to, limit } = options
   const { rows } = await api.get<{ rows: TableRow[] }>(`${pathOf(pipeline, table)}/rows`, { from, to, limit })
-  const names = Object.keys(flat(rows[0] ?? { key: null, fields: {}, timers: {} }))
+  const first = flat(rows[0] ?? { key: null, fields: {}, timers: {} })
   out.rows<TableRow>(
-    names.map(name => ({
+    Object.keys(first).map(name => ({
       header: plain(name).toUpperCase(),
       cell: row => flat(row)[name],
-      right: typeof flat(rows[0]!)[name] === 'number',
+      right: typeof first[name] === 'number',
       flexible: true,
     })),
     rows,

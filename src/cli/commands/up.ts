@@ -3,8 +3,10 @@ import { extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { AldebaranError } from '../../errors.ts'
+import type { LogLocation } from '../../runtime/log-location.ts'
 import type { Running } from '../../runtime/start.ts'
-import { Interrupted } from '../failure.ts'
+import { Interrupted, UsageError } from '../failure.ts'
+import { givenLog, LOG_HELP } from '../log-option.ts'
 import { durability, port, wholeNumber } from '../option-values.ts'
 import { packageFile, packageModule } from '../package-files.ts'
 import type { Session } from '../session.ts'
@@ -12,10 +14,19 @@ import type { Session } from '../session.ts'
 /** What `serveApplication` of an application's `serve` module is given. */
 export interface ServeOptions {
   data: string
+  /** Of all applications, instead of a folder for each. */
+  log?: LogLocation
   host: string
   port: number
   durability?: 'process' | 'disk'
   workers?: number
+  /** How many times faster than it happened sample data is played; 0: none. */
+  speed?: number
+}
+
+interface UpOptions extends Omit<ServeOptions, 'log' | 'speed'> {
+  log?: string
+  samples: boolean
 }
 
 interface ServeModule {
@@ -26,21 +37,33 @@ export function define(command: Command, session: Session): void {
   command
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <number>', 'where to listen; each further application takes the next port', port, 8000)
-    .option('--data <folder>', 'where to keep the data', './data')
+    .option('--log <location>', `of all applications: ${LOG_HELP}`)
+    .option('--data <folder>', 'where to keep the data, a folder for each application', './data')
     .addOption(durability())
     .option('--workers <count>', 'threads of each application (default: one for each core but one)', wholeNumber)
-    .action((options: ServeOptions) => up(session, options))
+    .option('--no-samples', 'without sample data')
+    .action((options: UpOptions) => up(session, options))
 }
 
-async function up(session: Session, options: ServeOptions): Promise<void> {
+async function up(session: Session, { log: text, samples, ...options }: UpOptions): Promise<void> {
   const names = applicationNames()
   if (names.length === 0) throw new AldebaranError('NOT_FOUND', 'there is no application here that can be started')
+  const log = givenLog(text, session.surroundings.env)
+  if (log?.kind === 'embedded' && names.length > 1) {
+    throw new UsageError('several applications cannot share a folder: name a place for their folders with --data')
+  }
+  const shared: Partial<ServeOptions> = { ...(log !== undefined && { log }), ...(!samples && { speed: 0 }) }
   const started: Running[] = []
   try {
     for (const [i, name] of names.entries()) {
       const module = (await import(packageModule(`apps/${name}/serve`).href)) as ServeModule
       const port = options.port === 0 ? 0 : options.port + i
-      const running = await module.serveApplication({ ...options, port, data: join(resolve(options.data), name) })
+      const running = await module.serveApplication({
+        ...options,
+        ...shared,
+        port,
+        data: join(resolve(options.data), name),
+      })
       started.push(running)
       announce(session, running)
       if (session.signal.aborted) throw new Interrupted()

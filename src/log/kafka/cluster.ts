@@ -3,7 +3,8 @@
  * for each purpose. What it knows may be out of date; whoever is told so by a broker calls `refresh` or `forget…`.
  */
 import { AldebaranError } from '../../errors.ts'
-import { Connection, type ConnectionSettings, type Endpoint } from './wire/connection.ts'
+import { NetworkCounters } from './counters.ts'
+import { Connection, type ConnectionSettings, type Endpoint, LOOK_MS } from './wire/connection.ts'
 import { findCoordinator, metadata } from './wire/data-messages.ts'
 import { fateOfCode, NONE, nameOfCode } from './wire/error-codes.ts'
 import { type Api, NO_UUID } from './wire/types.ts'
@@ -25,6 +26,9 @@ export interface TopicMetadata {
   readonly partitions: readonly PartitionMetadata[]
 }
 
+/** A broker that did not answer is asked last for this long, ms. */
+const SILENT_MS = 10_000
+
 export type CoordinatorKind = 'group' | 'transaction'
 
 /** A wait between two tries, ms: doubles up to the longest, and differs from client to client. */
@@ -34,6 +38,7 @@ export function backOff(tries: number, longest = 1000): number {
 
 export class Cluster {
   readonly settings: ClusterSettings
+  readonly counters: NetworkCounters
   brokers: ReadonlyMap<number, Endpoint> = new Map()
   readonly topics = new Map<string, TopicMetadata>()
   id: string | null = null
@@ -41,11 +46,14 @@ export class Cluster {
   readonly #connections = new Map<string, Promise<Connection>>()
   readonly #open = new Map<string, Connection>()
   readonly #coordinators = new Map<string, number>()
+  /** Connections that did not answer: not tried first until that time. */
+  readonly #silentUntil = new Map<string, number>()
   #refreshing: Promise<void> | null = null
   #closed = false
 
-  constructor(settings: ClusterSettings) {
+  constructor(settings: ClusterSettings, counters: NetworkCounters = new NetworkCounters()) {
     this.settings = settings
+    this.counters = counters
   }
 
   /** Learns of the brokers and of all topics. */
@@ -58,11 +66,15 @@ export class Cluster {
 
   async #refresh(): Promise<void> {
     const connection = await this.any()
-    const answer = await connection.request(metadata, {
-      topics: null,
-      allowAutoTopicCreation: false,
-      includeTopicAuthorizedOperations: false,
-    })
+    const answer = await connection.request(
+      metadata,
+      {
+        topics: null,
+        allowAutoTopicCreation: false,
+        includeTopicAuthorizedOperations: false,
+      },
+      LOOK_MS,
+    )
     this.id = answer.clusterId
     this.controller = answer.controllerId
     this.brokers = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]))
@@ -76,11 +88,15 @@ export class Cluster {
   /** One topic as the controller's metadata has it now; undefined: there is none. */
   async look(name: string): Promise<TopicMetadata | undefined> {
     const connection = await this.any()
-    const answer = await connection.request(metadata, {
-      topics: [{ topicId: NO_UUID, name }],
-      allowAutoTopicCreation: false,
-      includeTopicAuthorizedOperations: false,
-    })
+    const answer = await connection.request(
+      metadata,
+      {
+        topics: [{ topicId: NO_UUID, name }],
+        allowAutoTopicCreation: false,
+        includeTopicAuthorizedOperations: false,
+      },
+      LOOK_MS,
+    )
     const found = answer.topics[0]
     if (found === undefined || (found.errorCode !== NONE && found.partitions.length === 0)) {
       this.topics.delete(name)
@@ -114,7 +130,7 @@ export class Cluster {
     return this.#open.get(`${purpose} ${broker}`) ?? null
   }
 
-  /** A connection to whichever broker answers. */
+  /** A connection to whichever broker answers; those that were silent a moment ago are asked last. */
   async any(): Promise<Connection> {
     for (const [key, connection] of this.#open) if (key.startsWith('control ') && !connection.closed) return connection
     const known = [...this.brokers.entries()].map(([id, endpoint]) => [`control ${id}`, endpoint] as const)
@@ -122,7 +138,9 @@ export class Cluster {
       endpoint => [`control ${endpoint.host}:${endpoint.port}`, endpoint] as const,
     )
     let problem: unknown = null
-    for (const [key, endpoint] of [...known, ...first]) {
+    const now = performance.now()
+    const isSilent = ([key]: readonly [string, Endpoint]): number => Number((this.#silentUntil.get(key) ?? 0) > now)
+    for (const [key, endpoint] of [...known, ...first].sort((a, b) => isSilent(a) - isSilent(b))) {
       try {
         return await this.#connect(key, endpoint)
       } catch (error) {
@@ -142,11 +160,17 @@ export class Cluster {
     this.#connections.set(key, opening)
     const forget = (): void => {
       if (this.#connections.get(key) === opening) this.#connections.delete(key)
-      this.#open.delete(key)
+      if (this.#open.delete(key)) this.counters.add('connections', -1)
+      this.counters.add('connectionFailures', 1)
+      this.#silentUntil.set(key, performance.now() + SILENT_MS)
     }
     opening.then(connection => {
+      this.#silentUntil.delete(key)
       if (this.#closed) connection.close()
-      else this.#open.set(key, connection)
+      else {
+        this.#open.set(key, connection)
+        this.counters.add('connections', 1)
+      }
       connection.onClose(forget)
     }, forget)
     return opening
@@ -157,7 +181,11 @@ export class Cluster {
     const known = this.#coordinators.get(name)
     if (known !== undefined && this.brokers.has(known)) return known
     const connection = await this.any()
-    const answer = await connection.request(findCoordinator, { keyType: kind === 'group' ? 0 : 1, keys: [key] })
+    const answer = await connection.request(
+      findCoordinator,
+      { keyType: kind === 'group' ? 0 : 1, keys: [key] },
+      LOOK_MS,
+    )
     const found = answer.coordinators[0]
     if (found === undefined || found.errorCode !== NONE) {
       throw refusal(found?.errorCode ?? -1, `the coordinator of ${kind} ${key}`)
@@ -233,6 +261,10 @@ function topicOf(
       inSync: isr,
     })),
   }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
 }
 
 /** It may go well another time. */

@@ -58,7 +58,7 @@ export function committedRuns(
     while (left !== null && left.length > 0 && left[left.length - 1]!.firstOffset <= last) {
       skipped.add(left.pop()!.producerId)
     }
-    if (last >= from && isWanted(bytes, at, skipped)) {
+    if (isWanted(bytes, at, skipped) && last >= from) {
       if (run !== null && run.end === at) run.end = end
       else {
         run = { start: at, end }

@@ -1,7 +1,7 @@
 /** One partition that a client reads, as the network thread sees it: where to fetch next, and the ring it goes to. */
 import type { AldebaranError } from '../../errors.ts'
 import { batchLength, lastOffsetOf } from '../../record/batch-header.ts'
-import { committedRuns } from './committed.ts'
+import { type CommittedRuns, committedRuns } from './committed.ts'
 import { BATCHES, FAILED, PART, RingWriter } from './ring.ts'
 import type { FetchedPartition as Answer } from './wire/data-messages.ts'
 
@@ -13,6 +13,9 @@ const LEAST_PART = 4096
 const PIECE_BYTES = 128 * 1024
 
 const NOTHING = Buffer.alloc(0)
+
+/** What was committed from the offset `from` up to `next`: the batches of the runs. `start`: the oldest offset there is. */
+export type Tap = (bytes: Buffer, runs: CommittedRuns['runs'], from: number, next: number, start: number) => void
 
 interface Run {
   readonly kind: number
@@ -35,6 +38,8 @@ export class FetchedPartition {
   /** Not asked for again before this time, monotonic ms: the last try met an error. */
   notBefore = 0
   tries = 0
+  /** Hears of everything that is fetched, before the reader does. */
+  tap: Tap | null = null
   readonly #ring: RingWriter
   /** What the ring had no room for, the oldest first. */
   #backlog: Run[] = []
@@ -71,6 +76,7 @@ export class FetchedPartition {
     const { runs, next } = committedRuns(bytes, answer.aborted, this.position)
     this.atEnd = next >= answer.lastStableOffset
     if (next === this.position) return false
+    this.tap?.(bytes, runs, this.position, next, Math.max(0, answer.logStartOffset))
     let done = this.position
     this.position = next
     for (const run of runs) {

@@ -10,8 +10,10 @@ import { ANSWERED, BELL, CLOSED, type MailboxBuffers, newMailbox, STATE, SUBMITT
 import { CHECK_MS, CLOSING, RUNNING, STOPPED } from '../unit-sender.ts'
 import { type KafkaAddress, KafkaClient } from './client.ts'
 import { Cluster, type ClusterSettings } from './cluster.ts'
+import type { ThreadReport } from './copy-store.ts'
+import { NetworkCounters } from './counters.ts'
 import type { FromNetworkThread, NetworkThreadData, ToNetwork } from './network-thread.ts'
-import type { Membership } from './unit-pipeline.ts'
+import type { Membership } from './unit-requests.ts'
 import type { Endpoint } from './wire/connection.ts'
 import { NO_SECURITY, type Security } from './wire/security.ts'
 
@@ -37,6 +39,10 @@ export interface KafkaOptions {
   readonly requestTimeoutMs?: number
   /** A unit that cannot be committed for this long fails, ms. Default 30,000. */
   readonly giveUpMs?: number
+  /** The folder for copies of changelogs, which nobody else uses. Default: none are kept. */
+  readonly copies?: string
+  /** Hears of what the network thread has to tell people. */
+  readonly report?: ThreadReport
 }
 
 interface Client {
@@ -60,7 +66,9 @@ export async function openKafka(options: KafkaOptions): Promise<KafkaHost> {
     kind: 'aldebaran-network',
     cluster,
     control: new SharedArrayBuffer(CONTROL_WORDS * 4),
+    counters: new NetworkCounters().buffer,
     topics: { replication: options.replication ?? -1 },
+    copies: options.copies ?? null,
   }
   const url = new URL(`./network-thread${extname(import.meta.url)}`, import.meta.url)
   // The flags of the process are not for it: with some of them, as --input-type, it would not start.
@@ -78,6 +86,8 @@ export class KafkaHost {
   readonly stopped: Promise<AldebaranError | null>
   /** The brokers as this thread knows them, for what is not records: membership, administration. */
   readonly cluster: Cluster
+  /** Of the network thread. */
+  readonly counters: NetworkCounters
   readonly #thread: Worker
   readonly #control: Int32Array
   #clients: Client[] = []
@@ -88,6 +98,7 @@ export class KafkaHost {
   constructor(thread: Worker, data: NetworkThreadData, options: KafkaOptions) {
     this.options = options
     this.cluster = new Cluster(data.cluster)
+    this.counters = new NetworkCounters(data.counters)
     this.#thread = thread
     this.#control = new Int32Array(data.control)
     const ready = Promise.withResolvers<void>()
@@ -97,6 +108,7 @@ export class KafkaHost {
     let failure: AldebaranError | null = null
     thread.on('message', (message: FromNetworkThread) => {
       if (message.kind === 'ready') ready.resolve()
+      else if (message.kind === 'report') options.report?.(message.level, message.message, message.details)
       else failure = errorOf(message)
     })
     thread.on('error', (error: Error) => {
@@ -128,6 +140,11 @@ export class KafkaHost {
     return this.#address(`worker-${worker}`, true)
   }
 
+  /** For what one node at a time may do: whoever asks for a client of that name fences the one before, on any node. */
+  soleClient(name: string): Log {
+    return new KafkaClient(this.#address(`client-${this.#nextOwn++}`, true, [name]))
+  }
+
   /** The transactional ids of a worker, for those who bury it. */
   transactionalIds(client: string): string[] {
     const count = this.options.transactions ?? 4
@@ -139,7 +156,7 @@ export class KafkaHost {
     this.#post({ kind: 'membership', client: `worker-${worker}`, group, membership })
   }
 
-  #address(name: string, ownsTasks: boolean): KafkaAddress {
+  #address(name: string, ownsTasks: boolean, soleIds?: readonly string[]): KafkaAddress {
     if (this.#closed) throw new AldebaranError('LOG_CLOSED', 'The log was closed')
     this.#clients = this.#clients.filter(client => !isClosed(client.mailbox))
     const { options } = this
@@ -151,7 +168,8 @@ export class KafkaHost {
       name,
       ownsTasks,
       guarantee,
-      transactionalIds: this.transactionalIds(name),
+      transactionalIds: soleIds ?? this.transactionalIds(name),
+      sole: soleIds !== undefined,
       transactionTimeoutMs: options.transactionTimeoutMs ?? 10_000,
       compression: compressionCode(options.compression ?? 'none'),
       giveUpMs: options.giveUpMs ?? 30_000,

@@ -11,15 +11,21 @@ import { unknownTopic } from '../topics.ts'
 import { CLOSING, DONE, STOPPED } from '../unit-sender.ts'
 import { Catalog } from './catalog.ts'
 import { Cluster, type ClusterSettings } from './cluster.ts'
+import { CopyStore, type ThreadReport } from './copy-store.ts'
+import { NetworkCounters } from './counters.ts'
 import { Session, type SessionSettings } from './session.ts'
 import { TopicAdmin, type TopicDefaults } from './topic-admin.ts'
-import { type Membership, UnitPipeline } from './unit-pipeline.ts'
+import { UnitPipeline } from './unit-pipeline.ts'
+import type { Membership } from './unit-requests.ts'
 
 export interface NetworkThreadData {
   kind: 'aldebaran-network'
   cluster: ClusterSettings
   control: SharedArrayBuffer
+  counters: SharedArrayBuffer
   topics: TopicDefaults
+  /** The folder for copies of changelogs; null: none are kept. */
+  copies: string | null
 }
 
 export type ToNetwork =
@@ -34,6 +40,7 @@ export type ToNetwork =
 
 export type FromNetworkThread =
   | { kind: 'ready' }
+  | { kind: 'report'; level: 'info' | 'warn'; message: string; details: Record<string, string | number> }
   | { kind: 'failed'; code: string | null; message: string; details: Record<string, string | number | boolean | null> }
 
 /** How often the thread looks around though nothing rang. */
@@ -43,11 +50,12 @@ class Network {
   readonly #control: Int32Array
   readonly #cluster: Cluster
   readonly #admin: TopicAdmin
+  readonly #copies: CopyStore | null
   readonly #mailboxes = new Map<Session, MailboxBuffers>()
 
-  constructor(data: NetworkThreadData) {
+  constructor(data: NetworkThreadData, report: ThreadReport) {
     this.#control = new Int32Array(data.control)
-    this.#cluster = new Cluster(data.cluster)
+    this.#cluster = new Cluster(data.cluster, new NetworkCounters(data.counters))
     const pipeline = new UnitPipeline(this.#cluster, {
       purpose: 'catalog',
       guarantee: 'exactly-once',
@@ -57,10 +65,13 @@ class Network {
       giveUpMs: data.cluster.requestTimeoutMs,
       membership: () => undefined,
     })
-    this.#admin = new TopicAdmin(this.#cluster, new Catalog(this.#cluster, pipeline), data.topics)
+    const catalog = new Catalog(this.#cluster, pipeline)
+    this.#admin = new TopicAdmin(this.#cluster, catalog, data.topics)
+    this.#copies = data.copies === null ? null : new CopyStore(data.copies, this.#cluster, catalog, report)
     const remove = this.#admin.delete.bind(this.#admin)
     this.#admin.delete = async name => {
       await remove(name)
+      this.#copies?.forget(name)
       for (const session of this.#mailboxes.keys()) session.forgetTopic(name, unknownTopic(name))
     }
   }
@@ -77,7 +88,10 @@ class Network {
       return
     }
     const { settings, mailbox, port, answered } = message
-    this.#mailboxes.set(new Session(this.#cluster, this.#admin, settings, mailbox, port, answered), mailbox)
+    this.#mailboxes.set(
+      new Session(this.#cluster, this.#admin, settings, mailbox, port, answered, this.#copies),
+      mailbox,
+    )
   }
 
   async serve(): Promise<void> {
@@ -92,6 +106,7 @@ class Network {
       await bell.changed(CHECK_MS)
     }
     await Promise.all([...this.#mailboxes.keys()].map(session => session.close()))
+    await this.#copies?.close()
   }
 
   end(state: number): void {
@@ -103,7 +118,9 @@ class Network {
 }
 
 async function runThread(data: NetworkThreadData, port: NonNullable<typeof parentPort>): Promise<void> {
-  const network = new Network(data)
+  const network = new Network(data, (level, message, details) => {
+    port.postMessage({ kind: 'report', level, message, details } satisfies FromNetworkThread)
+  })
   try {
     await network.connect()
     port.on('message', message => network.heard(message as ToNetwork))

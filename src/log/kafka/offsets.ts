@@ -10,7 +10,7 @@ import { fateOfCode, NONE } from './wire/error-codes.ts'
 
 export const LATEST = -1
 export const EARLIEST = -2
-const READ_COMMITTED = 1
+export const READ_COMMITTED = 1
 const READ_UNCOMMITTED = 0
 
 /** Throws TOPIC_UNKNOWN or PARTITION_UNKNOWN; asks the brokers before it says that a topic is not there. */
@@ -100,14 +100,14 @@ export async function rangeOf(
   return { start, end: Math.max(start, end) }
 }
 
-/** Bytes of a partition on the disk of its leader. */
+/** Bytes of a partition on the disk of its leader; 0 where these credentials may not ask. */
 export async function sizeOf(cluster: Cluster, topic: string, partition: number): Promise<number> {
   const answer = await askLeader(
     cluster,
     topic,
     partition,
     connection => connection.request(describeLogDirs, { topics: [{ name: topic, partitions: [partition] }] }),
-    one => one.errorCode,
+    one => (fateOfCode(one.errorCode) === 'denied' ? NONE : one.errorCode),
   )
   let bytes = 0
   for (const { topics } of answer.results)
@@ -118,10 +118,25 @@ export async function sizeOf(cluster: Cluster, topic: string, partition: number)
 /**
  * Positions of a group, of some partitions or of all. Waits for transactions that are being ended: what they say counts.
  */
-export async function positionsOf(
+export function positionsOf(
   cluster: Cluster,
   group: string,
   topics: { name: string; partitions: number[] }[] | null,
+  forMs?: number,
+): Promise<Position[]> {
+  return fetchPositions(cluster, group, topics, true, forMs)
+}
+
+/** Every position of a group as committed last: transactions that are open are not waited for. */
+export function lastPositionsOf(cluster: Cluster, group: string): Promise<Position[]> {
+  return fetchPositions(cluster, group, null, false)
+}
+
+async function fetchPositions(
+  cluster: Cluster,
+  group: string,
+  topics: { name: string; partitions: number[] }[] | null,
+  requireStable: boolean,
   forMs?: number,
 ): Promise<Position[]> {
   type Answer = ReturnType<typeof offsetFetch.response.read>
@@ -133,7 +148,7 @@ export async function positionsOf(
     }
     return NONE
   }
-  const body = { groups: [{ groupId: group, topics }], requireStable: true }
+  const body = { groups: [{ groupId: group, topics }], requireStable }
   const options = forMs === undefined ? {} : { forMs }
   const answer = await cluster.askCoordinator('group', group, offsetFetch, body, codeOf, options)
   const code = codeOf(answer)
@@ -149,11 +164,16 @@ export async function positionsOf(
 
 /** Every group that any broker coordinates. */
 export async function groupsOf(cluster: Cluster): Promise<string[]> {
+  return [...(await groupStates(cluster)).keys()].sort()
+}
+
+/** Their states, as Kafka names them: 'Empty' has no members. */
+export async function groupStates(cluster: Cluster): Promise<Map<string, string>> {
   await cluster.refresh()
-  const groups = new Set<string>()
-  for (const broker of cluster.brokers.keys()) {
+  const asked = [...cluster.brokers.keys()].map(async broker => {
     const connection = await cluster.connection(broker, 'control')
-    for (const { groupId } of (await connection.request(listGroups, { statesFilter: [] })).groups) groups.add(groupId)
-  }
-  return [...groups].sort()
+    return await connection.request(listGroups, { statesFilter: [] })
+  })
+  const groups = (await Promise.all(asked)).flatMap(answer => answer.groups)
+  return new Map(groups.map(({ groupId, state }) => [groupId, state]))
 }

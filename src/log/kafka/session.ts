@@ -19,11 +19,15 @@ import { writeError, writeOffsets } from '../unit-answers.ts'
 import { decodeUnit } from '../unit-codec.ts'
 import type { Ask, FromClient, FromNetwork } from './asks.ts'
 import type { Cluster } from './cluster.ts'
+import { CopiedReaders } from './copied-readers.ts'
+import type { CopyStore } from './copy-store.ts'
 import { FetchedPartition } from './fetched-partition.ts'
 import { Fetcher } from './fetcher.ts'
 import { groupsOf, highWatermark, LATEST, offsetAt, positionsOf, rangeOf, sizeOf } from './offsets.ts'
+import { surveyPartitions, surveyPositions } from './survey.ts'
 import type { TopicAdmin } from './topic-admin.ts'
-import { type Membership, type PipelineSettings, UnitPipeline } from './unit-pipeline.ts'
+import { type PipelineSettings, UnitPipeline } from './unit-pipeline.ts'
+import type { Membership } from './unit-requests.ts'
 
 export interface SessionSettings extends Omit<PipelineSettings, 'purpose' | 'membership'> {
   /** Tells its connections and transactional ids from those of others. */
@@ -45,6 +49,8 @@ export class Session implements UnitSource {
   readonly #pipeline: UnitPipeline
   readonly #partitions = new Map<number, FetchedPartition>()
   readonly #members = new Map<string, Membership>()
+  /** Null: this node keeps no copies, or the client has no tasks. */
+  readonly #copied: CopiedReaders | null
   #nextId = 0
   #taken = 0
   #told = 0
@@ -57,6 +63,7 @@ export class Session implements UnitSource {
     mailbox: MailboxBuffers,
     port: MessagePort,
     answered: SharedArrayBuffer,
+    copies: CopyStore | null,
   ) {
     this.name = settings.name
     this.#cluster = cluster
@@ -66,7 +73,11 @@ export class Session implements UnitSource {
     this.#arena = new Arena(mailbox.arena)
     this.#port = port
     this.#answered = new Int32Array(answered)
-    this.#fetcher = new Fetcher(cluster, settings.name, () => ring(this.#words, BELL))
+    const onData = (): void => ring(this.#words, BELL)
+    this.#fetcher = new Fetcher(cluster, settings.name, onData)
+    const isTransactional = settings.guarantee === 'exactly-once'
+    this.#copied =
+      copies !== null && settings.ownsTasks ? new CopiedReaders(copies, this.#fetcher, isTransactional, onData) : null
     const membership = (group: string): Membership | undefined => this.#members.get(group)
     this.#pipeline = new UnitPipeline(cluster, { ...settings, purpose: settings.name, membership })
     port.on('message', message => this.#heard(message as FromClient))
@@ -92,6 +103,7 @@ export class Session implements UnitSource {
   look(): void {
     const submitted = Atomics.load(this.#words, SUBMITTED)
     while (this.#taken !== submitted) this.#takeUnit()
+    this.#copied?.run()
     this.#fetcher.run()
   }
 
@@ -102,6 +114,7 @@ export class Session implements UnitSource {
 
   /** Without waiting for what is under way. */
   drop(): void {
+    this.#copied?.close()
     this.#fetcher.close()
     this.#port.close()
     ring(this.#words, BELL)
@@ -115,6 +128,7 @@ export class Session implements UnitSource {
     const entry = groupUnit(decodeUnit(bytes, slot + SLOT_HEADER), this, bytes.readInt32LE(slot + 4))
     this.#pipeline.submit(entry, () => {
       this.#arena.refresh()
+      this.#copied?.answered(entry)
       const answer = slotOf(this.#words, this.#told)
       if (entry.error === null) writeOffsets(this.#arena.bytes, answer, entry.offsets)
       else writeError(this.#arena.bytes, answer, entry.error)
@@ -167,6 +181,11 @@ export class Session implements UnitSource {
         ])
         return { ...range, bytes: range.start === range.end ? 0 : bytes }
       }
+      case 'partitions':
+        return await surveyPartitions(cluster, ask.topics)
+      case 'committed':
+        await this.#settle()
+        return await surveyPositions(cluster, ask.groups)
       case 'time': {
         const found = await offsetAt(cluster, ask.topic, ask.partition, Math.max(0, Math.ceil(ask.ms)))
         return found >= 0 ? found : await offsetAt(cluster, ask.topic, ask.partition, LATEST)
@@ -212,7 +231,8 @@ export class Session implements UnitSource {
       highWatermark(cluster, topic, partition),
     ])
     const position = from === 'earliest' ? start : from === 'latest' ? end : from
-    if (!Number.isSafeInteger(position) || position < start || position > end) {
+    // What is committed already may lie beyond the end: the marker of its transaction is on its way.
+    if (!Number.isSafeInteger(position) || position < start || position > Math.max(end, written)) {
       throw new AldebaranError(
         'OFFSET_OUT_OF_RANGE',
         `${topic}/${partition} has the offsets ${start} to ${end}, and not ${position}`,
@@ -221,10 +241,10 @@ export class Session implements UnitSource {
     }
     const fetched = new FetchedPartition(topic, partition, position, buffer)
     fetched.setRange(start, end)
-    fetched.atEnd = position === end
+    fetched.atEnd = position >= end
     const id = this.#nextId++
     this.#partitions.set(id, fetched)
-    this.#fetcher.add(fetched)
+    if (!(await this.#copied?.begin(fetched, { start, end, written }))) this.#fetcher.add(fetched)
     return { id, position, end: written }
   }
 
@@ -233,5 +253,6 @@ export class Session implements UnitSource {
     if (partition === undefined) return
     this.#partitions.delete(id)
     this.#fetcher.remove(partition)
+    this.#copied?.leave(partition)
   }
 }

@@ -1,5 +1,5 @@
 /** One unit on its way through the pipeline, with the requests it is made of. */
-import type { AldebaranError } from '../../errors.ts'
+import { AldebaranError } from '../../errors.ts'
 import { recordCountOf } from '../../record/batch-header.ts'
 import type { CommitUnit, Position } from '../contract.ts'
 import type { GroupUnit } from '../group.ts'
@@ -20,6 +20,9 @@ export class Entry {
   producer: UnitProducer | null = null
   /** Answers that are not here yet. */
   outstanding = 0
+  /** In a transaction: its batches are there, and its positions may be sent with this version; null: not yet. */
+  positionsVersion: number | null = null
+  positionsSent = false
   /** What went wrong in this try, and what that means. */
   failure: AldebaranError | null = null
   fate: KafkaFate | null = null
@@ -136,7 +139,7 @@ interface Settings {
 export function sendAppends(
   entry: Entry,
   cluster: Cluster,
-  connectionTo: (broker: number) => Connection,
+  connectionTo: (broker: number) => Connection | null,
   settings: Settings,
   answered: () => void,
 ): void {
@@ -184,7 +187,7 @@ export function sendAppends(
       timeoutMs: settings.timeoutMs,
       topics: [...topics].map(([name, partitions]) => ({ name, partitions })),
     }
-    connectionTo(request.broker).send(api, body, (error, answer) => {
+    const heard = (error: AldebaranError | null, answer: ReturnType<typeof produce.response.read> | null): void => {
       entry.outstanding--
       if (error !== null) entry.fail(error, error.fate === 'retry' ? 'metadata' : 'fatal')
       else {
@@ -201,6 +204,13 @@ export function sendAppends(
         }
       }
       answered()
-    })
+    }
+    const connection = connectionTo(request.broker)
+    if (connection !== null) connection.send(api, body, heard)
+    else {
+      // It was closed since it was looked for.
+      const error = new AldebaranError('KAFKA_UNREACHABLE', `broker ${request.broker} is not connected`)
+      queueMicrotask(() => heard(error, null))
+    }
   }
 }

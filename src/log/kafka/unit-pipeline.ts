@@ -16,46 +16,22 @@
 import { AldebaranError } from '../../errors.ts'
 import { fail, followsFailure, type GroupUnit } from '../group.ts'
 import { unknownTopic } from '../topics.ts'
-import { backOff, type Cluster, isPassing, refusal } from './cluster.ts'
+import { backOff, type Cluster, isPassing, pause } from './cluster.ts'
 import { trim } from './trim.ts'
-import { byGroup, checkEntry, committedTopics, Entry, leadersOf, sendAppends } from './unit-entry.ts'
+import { byGroup, checkEntry, Entry, leadersOf } from './unit-entry.ts'
 import { UnitProducer } from './unit-producer.ts'
-import type { Connection } from './wire/connection.ts'
-import {
-  addOffsetsToTxn,
-  addPartitionsToTxn,
-  END_TXN_KEY,
-  endTxn,
-  endTxnBumping,
-  offsetCommit,
-  txnOffsetCommit,
-} from './wire/data-messages.ts'
-import { fateOfCode, type KafkaFate, NONE } from './wire/error-codes.ts'
-import { atVersion } from './wire/types.ts'
+import { type RequestSettings, UnitRequests } from './unit-requests.ts'
+import type { KafkaFate } from './wire/error-codes.ts'
 
-/** Who commits positions of a group: fenced when it is no member any more. */
-export interface Membership {
-  readonly memberId: string
-  readonly epoch: number
-}
-
-export interface PipelineSettings {
-  /** Tells its connections from those of others. */
-  readonly purpose: string
+export interface PipelineSettings extends RequestSettings {
   readonly guarantee: 'exactly-once' | 'at-least-once'
   /** One transaction of each may be open. */
   readonly transactionalIds: readonly string[]
   /** Others may have the same ids: who has been fenced stays fenced, and every unit is a transaction. Default: false. */
   readonly sole?: boolean
   readonly transactionTimeoutMs: number
-  /** The code of a compression. */
-  readonly compression: number
-  /** A unit that still fails after this long is given up, ms. */
-  readonly giveUpMs: number
-  readonly membership: (group: string) => Membership | undefined
 }
 
-const NO_MEMBER: Membership = { memberId: '', epoch: -1 }
 /** Batches of an idempotent producer under way at once. Brokers know the last five of a partition. */
 const MOST_PLAIN = 5
 
@@ -64,6 +40,7 @@ export class UnitPipeline {
   readonly #settings: PipelineSettings
   readonly #producers: UnitProducer[]
   readonly #plain: UnitProducer
+  readonly #requests: UnitRequests
   #nextProducer = 0
   #queue: Entry[] = []
   /** Something is being waited for before more is sent. */
@@ -77,6 +54,16 @@ export class UnitPipeline {
     const { transactionalIds, transactionTimeoutMs } = settings
     this.#producers = transactionalIds.map(id => new UnitProducer(cluster, id, transactionTimeoutMs))
     this.#plain = new UnitProducer(cluster, null, transactionTimeoutMs)
+    this.#requests = new UnitRequests(
+      cluster,
+      settings,
+      () => this.#queue,
+      () => this.#advance(),
+      entry => {
+        this.#succeed(entry)
+        this.#advance()
+      },
+    )
   }
 
   /** Ends what was left open under the transactional ids: by a predecessor, or by units that failed. */
@@ -106,7 +93,7 @@ export class UnitPipeline {
   /** Does what can be done now: ends the oldest unit, sends those that wait. */
   #advance(): void {
     while (this.#finishHead());
-    if (!this.#held) this.#sendMore()
+    if (!this.#held && !this.#requests.isBeginning) this.#sendMore()
     if (this.#queue.length === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
@@ -125,11 +112,11 @@ export class UnitPipeline {
       return false
     }
     if (head.producer !== this.#plain) {
-      this.#endTransaction(head, 0)
+      if (head.positionsSent) this.#requests.endTransaction(head)
       return false
     }
     if ((head.unit.positions?.length ?? 0) > 0) {
-      this.#commitPositions(head)
+      this.#requests.commitPositions(head)
       return false
     }
     this.#succeed(head)
@@ -186,24 +173,18 @@ export class UnitPipeline {
     if (plain ? !this.#mayFollow(entry) : this.#producers[this.#nextProducer]!.busy) return false
     const producer = plain ? this.#plain : this.#producers[this.#nextProducer]!
     const leaders = leadersOf(entry.unit, this.#cluster)
-    if (leaders === null || !producer.initialised || !this.#areOpen(entry, producer, leaders))
+    if (leaders === null || !producer.initialised || !this.#requests.areOpen(entry, producer, leaders)) {
       return this.#prepare(entry)
+    }
     entry.state = 'sent'
     entry.producer = producer
-    if (producer === this.#plain) {
-      this.#sendBatches(entry, false, 9, () => this.#advance())
-      // Only positions: there is nothing to wait for.
-      if (entry.outstanding === 0) queueMicrotask(() => this.#advance())
-      return true
+    if (producer === this.#plain) this.#requests.sendPlain(entry)
+    else {
+      producer.busy = true
+      this.#nextProducer = (this.#nextProducer + 1) % this.#producers.length
+      this.#requests.sendTransaction(entry)
     }
-    producer.busy = true
-    this.#nextProducer = (this.#nextProducer + 1) % this.#producers.length
-    if (this.#bumps(producer)) {
-      this.#sendInTurn(entry, 12, 5)
-      return true
-    }
-    this.#sendOld(entry)
-    return false
+    return !this.#requests.isBeginning
   }
 
   #isPlain(entry: Entry): boolean {
@@ -231,22 +212,6 @@ export class UnitPipeline {
       )
       .finally(() => this.#advance())
     return true
-  }
-
-  #connection(broker: number, purpose: string): Connection {
-    return this.#cluster.opened(broker, `${this.#settings.purpose} ${purpose}`)!
-  }
-
-  /** Every broker the unit has to do with has an open connection. */
-  #areOpen(entry: Entry, producer: UnitProducer, leaders: ReadonlySet<number>): boolean {
-    for (const broker of leaders) if (this.#connection(broker, 'produce') === null) return false
-    for (const group of byGroup(entry.unit).keys()) {
-      const broker = this.#cluster.coordinatorNow('group', group)
-      if (broker === undefined || this.#connection(broker, 'offsets') === null) return false
-    }
-    if (producer.transactionalId === null) return true
-    const broker = this.#cluster.coordinatorNow('transaction', producer.transactionalId)
-    return broker !== undefined && this.#connection(broker, 'end') !== null
   }
 
   /** Gets ready what `#send` found missing, then goes on. */
@@ -298,206 +263,13 @@ export class UnitPipeline {
     }
   }
 
-  /** Whether the cluster runs the second transaction protocol: each transaction has an epoch of its own. */
-  #bumps(producer: UnitProducer): boolean {
-    const broker = this.#cluster.coordinatorNow('transaction', producer.transactionalId!)!
-    const connection = this.#connection(broker, 'end')
-    return (connection.features.get('transaction.version') ?? 0) >= 2 && connection.supports(END_TXN_KEY, 5)
-  }
-
-  /**
-   * Positions follow when the batches are there: a broker that is to add two things to one transaction at a time gives up
-   * the first of them.
-   */
-  #sendInTurn(entry: Entry, produceVersion: number, positionsVersion: number): void {
-    const positions = (): void => {
-      if (entry.outstanding === 0 && entry.failure === null) this.#sendPositions(entry, positionsVersion)
-      this.#advance()
-    }
-    if ((entry.unit.appends?.length ?? 0) === 0) this.#sendPositions(entry, positionsVersion)
-    else this.#sendBatches(entry, true, produceVersion, positions)
-  }
-
-  #sendBatches(entry: Entry, transactional: boolean, version: number, answered: () => void): void {
-    const { compression } = this.#settings
-    const timeoutMs = Math.max(1000, this.#cluster.settings.requestTimeoutMs - 1000)
-    const settings = { transactional, version, compression, timeoutMs }
-    sendAppends(entry, this.#cluster, broker => this.#connection(broker, 'produce'), settings, answered)
-  }
-
-  #sendPositions(entry: Entry, version: number): void {
-    const producer = entry.producer!
-    for (const [group, positions] of byGroup(entry.unit)) {
-      const broker = this.#cluster.coordinatorNow('group', group)!
-      const { memberId, epoch } = this.#settings.membership(group) ?? NO_MEMBER
-      const body = {
-        transactionalId: producer.transactionalId!,
-        groupId: group,
-        producerId: producer.id,
-        producerEpoch: producer.epoch,
-        generationId: epoch,
-        memberId,
-        groupInstanceId: null,
-        topics: committedTopics(positions),
-      }
-      entry.outstanding++
-      this.#connection(broker, 'offsets').send(atVersion(txnOffsetCommit, version), body, (error, answer) => {
-        entry.outstanding--
-        this.#heard(entry, error, codesOf(answer?.topics), `positions of group ${group}`, { group })
-        this.#advance()
-      })
-    }
-  }
-
-  /** With the first protocol, partitions and groups are added to the transaction before anything is sent to them. */
-  #sendOld(entry: Entry): void {
-    const producer = entry.producer!
-    const { transactionalId, id: producerId, epoch: producerEpoch } = producer
-    const connection = this.#connection(this.#cluster.coordinatorNow('transaction', transactionalId!)!, 'end')
-    const head = { transactionalId: transactionalId!, producerId, producerEpoch }
-    const topics = new Map<string, Set<number>>()
-    for (const { topic, partition } of entry.unit.appends ?? []) {
-      topics.set(topic, (topics.get(topic) ?? new Set()).add(partition))
-    }
-    this.#held = true
-    const added = (): void => {
-      if (entry.outstanding > 0) return
-      this.#held = false
-      if (entry.failure === null) {
-        this.#sendInTurn(entry, 9, 3)
-      }
-      this.#advance()
-    }
-    if (topics.size > 0) {
-      entry.outstanding++
-      const body = { ...head, topics: [...topics].map(([name, set]) => ({ name, partitions: [...set] })) }
-      connection.send(addPartitionsToTxn, body, (error, answer) => {
-        entry.outstanding--
-        this.#heard(entry, error, codesOf(answer?.topics), 'partitions of a transaction', {})
-        added()
-      })
-    }
-    for (const groupId of byGroup(entry.unit).keys()) {
-      entry.outstanding++
-      connection.send(addOffsetsToTxn, { ...head, groupId }, (error, answer) => {
-        entry.outstanding--
-        this.#heard(entry, error, [answer?.errorCode ?? NONE], 'the positions of a transaction', { group: groupId })
-        added()
-      })
-    }
-  }
-
-  #heard(
-    entry: Entry,
-    error: AldebaranError | null,
-    codes: readonly number[],
-    what: string,
-    details: Record<string, string>,
-  ): void {
-    if (error !== null) entry.fail(error, error.fate === 'retry' ? 'coordinator' : 'fatal')
-    for (const code of codes) {
-      if (code !== NONE) entry.fail(refusal(code, what, details), fateOfCode(code))
-    }
-  }
-
-  // Ending
-
-  #endTransaction(entry: Entry, tries: number): void {
-    entry.state = 'ending'
-    const producer = entry.producer!
-    const transactionalId = producer.transactionalId!
-    const again = async (error: AldebaranError): Promise<void> => {
-      if (performance.now() - entry.since > this.#settings.giveUpMs * 2) return this.#unknown(entry, error)
-      await pause(backOff(tries, 100))
-      try {
-        const broker = await this.#cluster.coordinator('transaction', transactionalId)
-        await this.#cluster.connection(broker, `${this.#settings.purpose} end`)
-      } catch {
-        await this.#cluster.refresh().catch(() => {})
-      }
-      this.#endTransaction(entry, tries + 1)
-    }
-    const broker = this.#cluster.coordinatorNow('transaction', transactionalId)
-    const connection = broker === undefined ? null : this.#cluster.opened(broker, `${this.#settings.purpose} end`)
-    if (connection === null) {
-      void again(new AldebaranError('KAFKA_UNREACHABLE', 'the coordinator of a transaction is not connected'))
-      return
-    }
-    const body = { transactionalId, producerId: producer.id, producerEpoch: producer.epoch, committed: true }
-    const heard = (error: AldebaranError | null, code: number): void => {
-      if (error === null && code === NONE) {
-        this.#succeed(entry)
-        this.#advance()
-        return
-      }
-      const problem = error ?? refusal(code, `ending a transaction of ${transactionalId}`)
-      const fate = error === null ? fateOfCode(code) : error.fate === 'retry' ? 'coordinator' : 'fatal'
-      if (fate === 'coordinator') this.#cluster.forgetCoordinator('transaction', transactionalId)
-      if (fate === 'coordinator' || fate === 'retry' || fate === 'metadata') void again(problem)
-      else if (tries > 0 && fate === 'fenced') this.#unknown(entry, problem)
-      else {
-        entry.state = 'sent'
-        entry.fail(problem, fate)
-        this.#advance()
-      }
-    }
-    if (this.#bumps(producer)) {
-      connection.send(endTxnBumping, body, (error, answer) => {
-        if (answer?.errorCode === NONE) producer.next(answer.producerId, answer.producerEpoch)
-        heard(error, answer?.errorCode ?? NONE)
-      })
-    } else connection.send(endTxn, body, (error, answer) => heard(error, answer?.errorCode ?? NONE))
-  }
-
-  /** Nobody here can tell whether it was committed. */
-  #unknown(entry: Entry, cause: AldebaranError): void {
-    entry.state = 'sent'
-    const text = `Whether a unit was committed is not known: ${cause.message}`
-    entry.fail(new AldebaranError('COMMIT_UNKNOWN', text, cause.details, cause), 'fatal')
-    this.#advance()
-  }
-
-  #commitPositions(entry: Entry): void {
-    entry.state = 'ending'
-    for (const [group, positions] of byGroup(entry.unit)) {
-      const { memberId, epoch } = this.#settings.membership(group) ?? NO_MEMBER
-      const body = {
-        groupId: group,
-        generationId: epoch,
-        memberId,
-        groupInstanceId: null,
-        topics: committedTopics(positions),
-      }
-      const connection = this.#cluster.opened(
-        this.#cluster.coordinatorNow('group', group) ?? -1,
-        `${this.#settings.purpose} offsets`,
-      )
-      entry.outstanding++
-      const heard = (error: AldebaranError | null, codes: readonly number[]): void => {
-        entry.outstanding--
-        this.#heard(entry, error, codes, `positions of group ${group}`, { group })
-        if (entry.outstanding > 0) return
-        if (entry.failure === null) this.#succeed(entry)
-        else entry.state = 'sent'
-        this.#advance()
-      }
-      if (connection === null) {
-        const error = new AldebaranError('KAFKA_UNREACHABLE', `the coordinator of group ${group} is not connected`)
-        queueMicrotask(() => heard(error, []))
-      } else {
-        connection.send(atVersion(offsetCommit, connection.supports(8, 9) ? 9 : 8), body, (error, answer) =>
-          heard(error, codesOf(answer?.topics)),
-        )
-      }
-    }
-  }
-
   // Recovery
 
   /** The oldest unit failed: nothing after it may be ended. What was sent is given up, and sent again if it may pass. */
   #recover(head: Entry): void {
     if (this.#held || this.#queue.some(entry => entry.outstanding > 0)) return
     this.#held = true
+    this.#cluster.counters.add('recoveries', 1)
     const error = head.failure!
     const { sole = false } = this.#settings
     const fate = sole && head.fate === 'stale' ? 'fenced' : head.fate!
@@ -505,9 +277,9 @@ export class UnitPipeline {
     const passes = PASSING.has(fate) && !late && !sole
     void this.#giveUp(fate).then(async problem => {
       if (!passes || (problem !== null && !isPassing(problem))) {
-        // Its own error says most; an answer in order, then those behind it follow it.
-        if (head.producer === this.#plain && late) this.#plain.id = -1
-        this.#fail(head, error)
+        if (head.producer === this.#plain && late) this.#plain.forget()
+        // An answer in order; those behind it follow it.
+        this.#fail(head, problem === null || isPassing(problem) || !passes ? error : problem)
       } else await pause(backOff(head.tries, 250))
       for (const entry of this.#queue) {
         if (entry.producer === this.#plain && this.#plain.initialised && passes) entry.state = 'waiting'
@@ -517,6 +289,8 @@ export class UnitPipeline {
         }
         entry.tries++
         entry.producer = null
+        entry.positionsVersion = null
+        entry.positionsSent = false
         entry.failure = null
         entry.fate = null
       }
@@ -527,23 +301,24 @@ export class UnitPipeline {
 
   /** Aborts the transactions that are open, and looks anew where everything is. Null: that went well. */
   async #giveUp(fate: KafkaFate): Promise<AldebaranError | null> {
+    const open = this.#queue.flatMap(entry =>
+      entry.producer !== null && entry.producer !== this.#plain ? [entry.producer] : [],
+    )
+    for (const entry of this.#queue) {
+      for (const group of byGroup(entry.unit).keys()) this.#cluster.forgetCoordinator('group', group)
+    }
+    for (const producer of open) {
+      producer.busy = false
+      producer.doubt()
+      this.#cluster.forgetCoordinator('transaction', producer.transactionalId!)
+    }
+    if (fate === 'fenced' || fate === 'fatal') this.#plain.forget()
+    await this.#cluster.refresh().catch(() => {})
     try {
-      for (const entry of this.#queue) {
-        for (const group of byGroup(entry.unit).keys()) this.#cluster.forgetCoordinator('group', group)
-        const id = entry.producer?.transactionalId
-        if (id != null) this.#cluster.forgetCoordinator('transaction', id)
-      }
-      await this.#cluster.refresh().catch(() => {})
-      const open = this.#queue.flatMap(entry =>
-        entry.producer !== null && entry.producer !== this.#plain ? [entry.producer] : [],
-      )
-      for (const producer of open) producer.busy = false
-      // Who was fenced fences nobody: the next unit, if there is one, begins anew.
-      if (fate === 'fenced') for (const producer of open) producer.id = -1
-      else await Promise.all(open.map(producer => producer.initialise()))
-      if (fate === 'fenced' || fate === 'fatal') this.#plain.id = -1
+      await Promise.all(open.map(producer => producer.initialise()))
       return null
     } catch (error) {
+      if ((error as AldebaranError).fate === 'fenced') for (const producer of this.#producers) producer.forget()
       return error as AldebaranError
     }
   }
@@ -556,14 +331,6 @@ export class UnitPipeline {
 
 const PASSING: ReadonlySet<KafkaFate> = new Set(['metadata', 'coordinator', 'retry', 'stale'])
 
-function codesOf(topics: readonly { partitions: readonly { errorCode: number }[] }[] | undefined): number[] {
-  return (topics ?? []).flatMap(topic => topic.partitions.map(partition => partition.errorCode))
-}
-
 function noTables(): AldebaranError {
   return new AldebaranError('OPTION_INVALID', 'This log holds no disk tables')
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms))
 }

@@ -1,7 +1,7 @@
 /** A producer's identity at the brokers: its id, its epoch, and the next sequence number of each partition. */
 import { type Cluster, refusal } from './cluster.ts'
 import { initProducerId } from './wire/data-messages.ts'
-import { CONCURRENT_TRANSACTIONS, NONE } from './wire/error-codes.ts'
+import { NONE } from './wire/error-codes.ts'
 
 const SEQUENCES = 2 ** 31
 
@@ -13,6 +13,7 @@ export class UnitProducer {
   /** A transaction of it is open, or being ended. */
   busy = false
   readonly #sequences = new Map<string, number>()
+  #isUncertain = false
   readonly #cluster: Cluster
   readonly #timeoutMs: number
 
@@ -22,18 +23,33 @@ export class UnitProducer {
     this.#timeoutMs = timeoutMs
   }
 
+  /** Its identity can be used. */
   get initialised(): boolean {
-    return this.id >= 0
+    return this.id >= 0 && !this.#isUncertain
   }
 
-  /** Gets an id, or a new epoch of it: that ends whatever transaction was open, and fences who had the epoch before. */
-  async initialise(): Promise<void> {
-    const { transactionalId } = this
+  /** What it has open is to be given up before it is used again. */
+  doubt(): void {
+    this.#isUncertain = true
+  }
+
+  /** Somebody else has the identity, or it is of no use any more: the next one is asked for anew. */
+  forget(): void {
     this.id = -1
-    const body = { transactionalId, transactionTimeoutMs: this.#timeoutMs, producerId: -1, producerEpoch: -1 }
+    this.epoch = -1
+  }
+
+  /**
+   * Gets an identity, or the next epoch of the one it has: that ends whatever transaction was open. Anew it fences who had the
+   * transactional id before; else it is fenced itself when somebody took it over.
+   * @throws AldebaranError FENCED, KAFKA_UNREACHABLE …
+   */
+  async initialise(): Promise<void> {
+    const { transactionalId, id: producerId, epoch: producerEpoch } = this
+    const body = { transactionalId, transactionTimeoutMs: this.#timeoutMs, producerId, producerEpoch }
     let answer: { errorCode: number; producerId: number; producerEpoch: number }
     if (transactionalId === null) {
-      answer = await (await this.#cluster.any()).request(initProducerId, body)
+      answer = await (await this.#cluster.any()).request(initProducerId, { ...body, producerId: -1, producerEpoch: -1 })
     } else {
       answer = await this.#cluster.askCoordinator(
         'transaction',
@@ -44,9 +60,12 @@ export class UnitProducer {
       )
     }
     if (answer.errorCode !== NONE) {
-      const code = answer.errorCode === CONCURRENT_TRANSACTIONS ? CONCURRENT_TRANSACTIONS : answer.errorCode
-      throw refusal(code, transactionalId === null ? 'a producer id' : `transactional id ${transactionalId}`)
+      throw refusal(
+        answer.errorCode,
+        transactionalId === null ? 'a producer id' : `transactional id ${transactionalId}`,
+      )
     }
+    this.#isUncertain = false
     this.next(answer.producerId, answer.producerEpoch)
   }
 

@@ -16,6 +16,9 @@ import {
 } from '../../log/kafka/group/member.ts'
 import type { DirectedWorker } from './director-worker.ts'
 
+/** A member that gets no task within this time is taken for one that there is none for, ms. */
+const NO_TASKS_MS = 3000
+
 export interface SeatSettings {
   readonly member: Omit<MemberSettings, 'listener'>
   readonly protocol: GroupProtocol
@@ -48,6 +51,7 @@ export class DirectorSeat {
   #lingerTimer: NodeJS.Timeout | null = null
   #held: readonly string[] = []
   #allClosed: (() => void) | null = null
+  #enteredAt = 0
 
   constructor(worker: DirectedWorker, settings: SeatSettings, listener: SeatListener) {
     this.group = settings.member.group
@@ -75,8 +79,17 @@ export class DirectorSeat {
     }
     const { member, protocol } = this.#settings
     this.member = await enterGroup({ ...member, listener }, protocol)
+    this.#enteredAt = performance.now()
     this.#tellOwned()
     this.#listener.moved()
+  }
+
+  /** The group has given it tasks, or had the time to, and they all run. */
+  get isSettled(): boolean {
+    if (this.member === null || this.epoch <= 0) return false
+    const { active } = this.#worker.worker.owned
+    if (this.#target.active.length === 0) return performance.now() - this.#enteredAt > NO_TASKS_MS
+    return this.#target.active.every(task => active.includes(task))
   }
 
   /** To be called when none of its tasks runs any more. */

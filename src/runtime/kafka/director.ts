@@ -109,6 +109,11 @@ export class KafkaDirector implements Director {
     return peers
   }
 
+  /** Every worker runs what its groups have given it. */
+  get isSettled(): boolean {
+    return this.#seats.length > 0 && this.#seats.every(({ seat }) => seat.isSettled)
+  }
+
   /** What keeps groups from giving out tasks. */
   problems(): { group: string; message: string }[] {
     const found = new Map<string, string>()

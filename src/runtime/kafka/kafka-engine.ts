@@ -5,11 +5,12 @@
 import { randomUUID } from 'node:crypto'
 import { AldebaranError, messageOf } from '../../errors.ts'
 import type { LogAddress } from '../../log/client.ts'
+import type { Log } from '../../log/contract.ts'
 import { buryMember } from '../../log/kafka/group/bury.ts'
 import { type KafkaHost, openKafka } from '../../log/kafka/host.ts'
 import { fenceTransactionalId } from '../../log/kafka/unit-producer.ts'
 import type { RowCopy } from '../../state/contract.ts'
-import type { EngineSettings, LogEngine, NodeView } from '../log-engine.ts'
+import type { EngineCounters, EngineSettings, LogEngine, NodeView } from '../log-engine.ts'
 import type { KafkaLogLocation } from '../log-location.ts'
 import { nameOfEndpoint, type PeerInfo } from '../peers/peer-info.ts'
 import { PeerMesh } from '../peers/peer-mesh.ts'
@@ -39,6 +40,7 @@ export async function openKafkaEngine(log: KafkaLogLocation, settings: EngineSet
       compression: location.compression ?? 'none',
       ...(location.replication === undefined ? {} : { replication: location.replication }),
       ...(folder === null ? {} : { copies: folder.copies }),
+      report,
     })
     const engine = new KafkaEngine(host, log, settings, name, () => folder?.release())
     await engine.listen()
@@ -59,6 +61,7 @@ class KafkaEngine implements LogEngine {
   readonly #mesh: PeerMesh
   readonly #release: () => void
   #director: KafkaDirector | null = null
+  #buried = 0
   #endpoint: { host: string; port: number } | null = null
 
   constructor(host: KafkaHost, log: KafkaLogLocation, settings: EngineSettings, name: string, release: () => void) {
@@ -106,6 +109,10 @@ class KafkaEngine implements LogEngine {
 
   workerAddress(worker: number): LogAddress {
     return this.#host.workerAddress(worker)
+  }
+
+  sole(name: string): Log {
+    return this.#host.soleClient(name)
   }
 
   release(address: LogAddress): Promise<void> {
@@ -164,6 +171,20 @@ class KafkaEngine implements LogEngine {
     return [{ node, endpoint: own, api, own: true, state: 'alive', roundTripMs: 0, ...view(own) }, ...others]
   }
 
+  get isSettled(): boolean {
+    return this.#director?.isSettled === true
+  }
+
+  counters(): EngineCounters {
+    const { counters } = this.#host
+    return {
+      connections: counters.get('connections'),
+      connectionFailures: counters.get('connectionFailures'),
+      recoveries: counters.get('recoveries'),
+      buried: this.#buried,
+    }
+  }
+
   problems() {
     return (this.#director?.problems() ?? []).map(({ group, message }) => ({ message, details: { group } }))
   }
@@ -207,6 +228,7 @@ class KafkaEngine implements LogEngine {
       ...dead.transactionalIds.map(id => fenceTransactionalId(cluster, id)),
     ])
     const failed = left.flatMap(one => (one.status === 'rejected' ? [messageOf(one.reason)] : []))
+    this.#buried++
     report('warn', 'a node was buried', {
       node: dead.node,
       why,

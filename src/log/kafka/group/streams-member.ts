@@ -158,7 +158,12 @@ export class StreamsMember implements GroupMember {
   async #chooseTopology(connection: Connection): Promise<StreamsHeartbeatRequest['topology'] | 'wait'> {
     const { cluster, group, parts } = this.#settings
     if (parts.some(part => part.sources.some(source => !cluster.topics.has(source)))) await cluster.refresh()
-    const chosen = await chooseTopology(cluster, connection, group, parts)
+    let chosen = await chooseTopology(cluster, connection, group, parts)
+    if (chosen === 'wait') {
+      // Topics that another node has made since are not known here: without them a shape seems to be another one.
+      await cluster.refresh()
+      chosen = await chooseTopology(cluster, connection, group, parts)
+    }
     if (chosen === 'wait') {
       this.#tellProblem(`nodes with other parts of this pipeline are members of group ${group}: stop them first`)
     }

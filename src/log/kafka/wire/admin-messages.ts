@@ -142,6 +142,33 @@ export const incrementalAlterConfigs = api(
   struct({ throttleTimeMs, results: array(struct({ errorCode, errorMessage, type: int8, name: string })) }),
 )
 
+/** What these credentials may do to a resource: a bit for each, numbered so. */
+export const OPERATION_BITS = {
+  read: 3,
+  write: 4,
+  create: 5,
+  delete: 6,
+  describe: 8,
+  describeConfigs: 10,
+  alterConfigs: 11,
+} as const
+
+export const describeCluster = api(
+  'DescribeCluster',
+  60,
+  0,
+  struct({ includeClusterAuthorizedOperations: bool }),
+  struct({
+    throttleTimeMs,
+    errorCode,
+    errorMessage,
+    clusterId: string,
+    controllerId: int32,
+    brokers: array(struct({ brokerId: int32, host: string, port: int32, rack: nullableString })),
+    authorizedOperations: int32,
+  }),
+)
+
 export const describeLogDirs = api(
   'DescribeLogDirs',
   35,

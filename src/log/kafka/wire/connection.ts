@@ -44,6 +44,8 @@ interface Pending {
 /** A request buffer above this is not kept. */
 const LARGEST_KEPT = 8 * 1024 * 1024
 const SPARE_WRITERS = 8
+/** A broker that lives answers so soon what it need not look up, ms: another one is asked then. */
+export const LOOK_MS = 2000
 const CLIENT_VERSION = '0.1.0'
 /** A broker takes no two authentications of a connection within a second. */
 const LEAST_SESSION_MS = 1100
@@ -185,10 +187,14 @@ export class Connection {
   }
 
   async #agree(): Promise<void> {
-    const answer = await this.request(apiVersions, {
-      clientSoftwareName: 'aldebaran',
-      clientSoftwareVersion: CLIENT_VERSION,
-    })
+    const answer = await this.request(
+      apiVersions,
+      {
+        clientSoftwareName: 'aldebaran',
+        clientSoftwareVersion: CLIENT_VERSION,
+      },
+      LOOK_MS,
+    )
     if (answer.errorCode !== NONE) {
       throw new AldebaranError('KAFKA_UNSUPPORTED', `${this.#name()} refused: ${nameOfCode(answer.errorCode)}`)
     }

@@ -126,7 +126,6 @@ const CODES: Readonly<Record<number, readonly [name: string, fate: KafkaFate]>> 
 export const NONE = 0
 export const UNKNOWN_TOPIC_OR_PARTITION = 3
 export const TOPIC_ALREADY_EXISTS = 36
-export const CONCURRENT_TRANSACTIONS = 51
 export const DUPLICATE_SEQUENCE_NUMBER = 46
 
 export function nameOfCode(code: number): string {

@@ -2,6 +2,7 @@ import { compress } from '../../../record/compression.ts'
 import { crc32c } from '../../../record/crc32c.ts'
 import {
   ATTRIBUTES,
+  BASE_OFFSET,
   BASE_SEQUENCE,
   COMPRESSION_MASK,
   CRC,
@@ -42,6 +43,8 @@ export const stampedBatch: WireType<StampedBatch> = {
     to.raw(records)
     const { bytes } = to
     const attributes = bytes.readInt16BE(start + ATTRIBUTES) | codec
+    // Brokers refuse one that was numbered elsewhere.
+    bytes.writeBigInt64BE(0n, start + BASE_OFFSET)
     bytes.writeInt32BE(length - LENGTH_OVERHEAD, start + LENGTH)
     bytes.writeInt16BE(transactional ? attributes | TRANSACTIONAL : attributes & ~TRANSACTIONAL, start + ATTRIBUTES)
     bytes.writeBigInt64BE(BigInt(producerId), start + PRODUCER_ID)
