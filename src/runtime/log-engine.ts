@@ -65,6 +65,8 @@ export interface LogEngine {
   ask(task: string, query: TableQuery): Promise<RowCopy[] | undefined>
   /** Every node of the application; empty where there is but one. */
   nodes(): NodeView[]
+  /** How long a unit waits for more by default: what a commit costs decides. */
+  readonly lingerMs: number
   /** The tasks of this process were given out, and run. */
   readonly isSettled: boolean
   /** What the engine counts beside the workers; null: nothing. */
@@ -96,6 +98,7 @@ async function embeddedEngine(location: EmbeddedLocation, { plans }: EngineSetti
     ask: () => Promise.resolve(undefined),
     nodes: () => [],
     isSettled: true,
+    lingerMs: 0,
     counters: () => null,
     problems: () => [],
     stopped: host.stopped,

@@ -255,7 +255,7 @@ export async function start(app: Application, settings: StartSettings): Promise<
         worker,
         budget,
         versions,
-        settings: { ...DEFAULT_WORKER_SETTINGS, ...settings.worker },
+        settings: { ...DEFAULT_WORKER_SETTINGS, lingerMs: engine.lingerMs, ...settings.worker },
         tables: countTables(plans),
         newAddress: () => engine.workerAddress(worker),
         release: address => engine.release(address),

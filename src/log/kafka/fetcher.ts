@@ -18,8 +18,10 @@ const TAIL_WAIT_MS = 500
 /** So in the lane `behind`, for those that wait for the other lane. */
 const BEHIND_WAIT_MS = 10
 const PARTITION_BYTES = 1024 * 1024
-const ANSWER_BYTES = 8 * 1024 * 1024
+const ANSWER_BYTES = 4 * 1024 * 1024
 const READ_COMMITTED = 1
+/** Between an answer and the next question of the lane `tail`, ms. */
+const REST_MS = 1
 /** A topic that no broker knows so many times is gone. */
 const GONE_TRIES = 8
 const LANES = ['tail', 'behind'] as const
@@ -168,8 +170,18 @@ export class Fetcher {
         }
       }
       if (fresh) this.#onData()
-      this.run()
+      if (lane === 'tail') this.#rest(key)
+      else this.run()
     })
+  }
+
+  /** What is written meanwhile comes with the next answer: half as many requests, for little time. */
+  #rest(key: string): void {
+    this.#busy.add(key)
+    setTimeout(() => {
+      this.#busy.delete(key)
+      this.run()
+    }, REST_MS)
   }
 
   /** Other partitions of the lane wait for their turn, or for room. */

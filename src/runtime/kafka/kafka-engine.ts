@@ -171,6 +171,9 @@ class KafkaEngine implements LogEngine {
     return [{ node, endpoint: own, api, own: true, state: 'alive', roundTripMs: 0, ...view(own) }, ...others]
   }
 
+  /** A transaction costs the brokers ten requests among themselves; one more ms of records costs next to nothing. */
+  readonly lingerMs = 2
+
   get isSettled(): boolean {
     return this.#director?.isSettled === true
   }

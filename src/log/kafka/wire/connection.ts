@@ -42,8 +42,8 @@ interface Pending {
 }
 
 /** A request buffer above this is not kept. */
-const LARGEST_KEPT = 8 * 1024 * 1024
-const SPARE_WRITERS = 8
+const LARGEST_KEPT = 4 * 1024 * 1024
+const SPARE_WRITERS = 4
 /** A broker that lives answers so soon what it need not look up, ms: another one is asked then. */
 export const LOOK_MS = 2000
 const CLIENT_VERSION = '0.1.0'

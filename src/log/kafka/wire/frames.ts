@@ -6,7 +6,7 @@ const LARGEST_FRAME = 512 * 1024 * 1024
 /** So for answers of somebody who has not said yet that he speaks Kafka, and to whom we have not proven who we are. */
 const LARGEST_GREETING = 1024 * 1024
 /** A larger buffer is not kept for the next frame. */
-const LARGEST_KEPT = 8 * 1024 * 1024
+const LARGEST_KEPT = 4 * 1024 * 1024
 const SMALLEST_BUFFER = 4096
 const NOTHING = Buffer.alloc(0)
 
