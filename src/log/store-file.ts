@@ -98,10 +98,11 @@ function checkRoom(path: string): void {
 function checkFile(file: string, readOnly: boolean): void {
   const descriptor = openSync(file, readOnly ? 'r' : 'r+')
   try {
-    const size = fstatSync(descriptor).size
-    const problem = problemOf(descriptor, size)
+    const problem = headDamage(descriptor)
     if (problem !== null) throw damaged(file, problem)
     const meta = newestMeta(descriptor)
+    // After what it says: a writer makes the file longer first.
+    const size = fstatSync(descriptor).size
     const damage = treeDamage(descriptor, size)
     if (damage !== null) throw damaged(file, damage)
     const expected = (Number(meta.readBigUInt64LE(144)) + 1) * meta.readUInt32LE(48)
@@ -112,6 +113,16 @@ function checkFile(file: string, readOnly: boolean): void {
     if (!readOnly) ftruncateSync(descriptor, expected)
   } finally {
     closeSync(descriptor)
+  }
+}
+
+/** Another process may be writing: what is found is true only if nothing was committed meanwhile. */
+function headDamage(descriptor: number): string | null {
+  for (;;) {
+    const { size } = fstatSync(descriptor)
+    const meta = size < META_BYTES ? null : newestMeta(descriptor)
+    const problem = problemOf(descriptor, size)
+    if (problem === null || meta === null || newestMeta(descriptor).equals(meta)) return problem
   }
 }
 

@@ -52,7 +52,8 @@ describe('commands on an application that runs on Kafka', () => {
     const isComplete = ({ lines }: Outcome): boolean =>
       lines.length === 2 &&
       lines.flatMap(node => node.active).length === 2 * PARTITIONS &&
-      lines.flatMap(node => node.standby).length === PARTITIONS
+      lines.flatMap(node => node.standby).length === PARTITIONS &&
+      lines.every(node => node.standbyLag !== null)
     const { lines } = await until(['cluster'], isComplete)
     assert.deepEqual(lines.flatMap(node => node.active).sort(), all.flat().sort())
     for (const node of lines) {
