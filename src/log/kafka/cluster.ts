@@ -26,6 +26,8 @@ export interface TopicMetadata {
   readonly partitions: readonly PartitionMetadata[]
 }
 
+/** Further looks for a topic that is not known, within about 150 ms. */
+const LOOKS = 4
 /** A broker that did not answer is asked last for this long, ms. */
 const SILENT_MS = 10_000
 
@@ -108,6 +110,15 @@ export class Cluster {
     const topic = topicOf(name, found.topicId, found.partitions)
     this.topics.set(name, topic)
     return topic
+  }
+
+  /** As `look`, for a topic that may have been made a moment ago: brokers hear of it one after the other. */
+  async lookTwice(name: string): Promise<TopicMetadata | undefined> {
+    for (let tries = 0; ; tries++) {
+      const found = await this.look(name)
+      if (found !== undefined || tries === LOOKS) return found
+      await pause(backOff(tries))
+    }
   }
 
   /** The broker that leads a partition, or −1 when nobody is known to. */

@@ -244,7 +244,7 @@ export class UnitPipeline {
       ...(entry.unit.positions ?? []),
       ...(entry.unit.trims ?? []),
     ]) {
-      if (!cluster.topics.has(topic) && (await cluster.look(topic)) === undefined) throw unknownTopic(topic)
+      if (!cluster.topics.has(topic) && (await cluster.lookTwice(topic)) === undefined) throw unknownTopic(topic)
     }
     const leaders = leadersOf(entry.unit, cluster)
     if (leaders === null) throw new AldebaranError('KAFKA_UNREACHABLE', 'a partition has no leader now')
