@@ -4,13 +4,12 @@ import { recordCountOf } from '../../record/batch-header.ts'
 import type { CommitUnit, Position } from '../contract.ts'
 import type { GroupUnit } from '../group.ts'
 import { checkUnit } from '../unit.ts'
-import { type Cluster, refusal } from './cluster.ts'
+import { backOff, type Cluster, refusal } from './cluster.ts'
 import type { UnitProducer } from './unit-producer.ts'
 import type { Connection } from './wire/connection.ts'
 import { produce } from './wire/data-messages.ts'
 import { DUPLICATE_SEQUENCE_NUMBER, fateOfCode, type KafkaFate, NONE } from './wire/error-codes.ts'
 import type { StampedBatch } from './wire/stamped-batch.ts'
-import type { Api } from './wire/types.ts'
 
 export class Entry {
   readonly group: GroupUnit
@@ -59,6 +58,27 @@ export class Entry {
     this.failure = error
     this.fate = fate
   }
+}
+
+/** Further tries of one request of a transaction, within about 3 s. */
+const MOST_TRIES = 30
+
+/** Whether brokers refused something only for now, so that the same may be sent again as it is. */
+export function isForNow(codes: readonly number[], tries: number): boolean {
+  const refused = codes.filter(code => code !== NONE && code !== DUPLICATE_SEQUENCE_NUMBER)
+  return tries < MOST_TRIES && refused.length > 0 && refused.every(code => fateOfCode(code) === 'retry')
+}
+
+/** Tries again a little later: it counts as under way meanwhile. */
+export function later(entry: Entry, tries: number, again: () => void): void {
+  entry.outstanding++
+  setTimeout(
+    () => {
+      entry.outstanding--
+      again()
+    },
+    backOff(tries, 100),
+  )
 }
 
 const SEVERITY: readonly KafkaFate[] = [
@@ -125,6 +145,8 @@ export function leadersOf(unit: CommitUnit, cluster: Cluster): Set<number> | nul
   return leaders
 }
 
+type ProduceAnswer = ReturnType<typeof produce.response.read>
+
 interface Settings {
   readonly transactional: boolean
   readonly version: number
@@ -160,13 +182,8 @@ export function sendAppends(
     else request.appends.push(index)
   })
   entry.sequences = sequences
-  const api: Api<Parameters<typeof produce.request.write>[1], ReturnType<typeof produce.response.read>> = {
-    ...produce,
-    version: settings.version,
-  }
   for (const request of requests) {
-    entry.outstanding++
-    const topics = new Map<string, { index: number; partition: number; records: StampedBatch }[]>()
+    const topics = new Map<string, Sent[]>()
     for (const index of request.appends) {
       const { topic, partition, batch } = appends[index]!
       const list = topics.get(topic) ?? []
@@ -181,36 +198,63 @@ export function sendAppends(
       }
       list.push({ index, partition, records })
     }
-    const body = {
-      transactionalId: settings.transactional ? producer.transactionalId : null,
-      acks: -1,
-      timeoutMs: settings.timeoutMs,
-      topics: [...topics].map(([name, partitions]) => ({ name, partitions })),
+    sendRequest(entry, topics, () => connectionTo(request.broker), settings, answered)
+  }
+}
+
+interface Sent {
+  /** Which append of the unit it is. */
+  readonly index: number
+  readonly partition: number
+  readonly records: StampedBatch
+}
+
+function sendRequest(
+  entry: Entry,
+  topics: ReadonlyMap<string, Sent[]>,
+  connect: () => Connection | null,
+  settings: Settings,
+  answered: () => void,
+  tries = 0,
+): void {
+  const body = {
+    transactionalId: settings.transactional ? entry.producer!.transactionalId : null,
+    acks: -1,
+    timeoutMs: settings.timeoutMs,
+    topics: [...topics].map(([name, partitions]) => ({ name, partitions })),
+  }
+  const heard = (error: AldebaranError | null, answer: ProduceAnswer | null): void => {
+    entry.outstanding--
+    const found = (answer?.topics ?? []).flatMap(({ name, partitions }) => partitions.map(one => ({ name, ...one })))
+    // In a transaction nothing of the same producer is behind it that would overtake it.
+    if (
+      settings.transactional &&
+      entry.failure === null &&
+      isForNow(
+        found.map(one => one.errorCode),
+        tries,
+      )
+    ) {
+      later(entry, tries, () => sendRequest(entry, topics, connect, settings, answered, tries + 1))
+      return
     }
-    const heard = (error: AldebaranError | null, answer: ReturnType<typeof produce.response.read> | null): void => {
-      entry.outstanding--
-      if (error !== null) entry.fail(error, error.fate === 'retry' ? 'metadata' : 'fatal')
+    if (error !== null) entry.fail(error, error.fate === 'retry' ? 'metadata' : 'fatal')
+    for (const { name, partition, errorCode, baseOffset, errorMessage } of found) {
+      const index = topics.get(name)?.find(one => one.partition === partition)?.index
+      if (index === undefined) continue
+      if (errorCode === NONE || errorCode === DUPLICATE_SEQUENCE_NUMBER) entry.offsets[index] = baseOffset
       else {
-        for (const { name, partitions } of answer!.topics) {
-          for (const { partition, errorCode, baseOffset, errorMessage } of partitions) {
-            const index = topics.get(name)?.find(one => one.partition === partition)?.index
-            if (index === undefined) continue
-            if (errorCode === NONE || errorCode === DUPLICATE_SEQUENCE_NUMBER) entry.offsets[index] = baseOffset
-            else {
-              const details = { topic: name, partition }
-              entry.fail(refusal(errorCode, `${name}/${partition}`, details, errorMessage), fateOfCode(errorCode))
-            }
-          }
-        }
+        const details = { topic: name, partition }
+        entry.fail(refusal(errorCode, `${name}/${partition}`, details, errorMessage), fateOfCode(errorCode))
       }
-      answered()
     }
-    const connection = connectionTo(request.broker)
-    if (connection !== null) connection.send(api, body, heard)
-    else {
-      // It was closed since it was looked for.
-      const error = new AldebaranError('KAFKA_UNREACHABLE', `broker ${request.broker} is not connected`)
-      queueMicrotask(() => heard(error, null))
-    }
+    answered()
+  }
+  entry.outstanding++
+  const connection = connect()
+  if (connection !== null) connection.send({ ...produce, version: settings.version }, body, heard)
+  else {
+    // It was closed since it was looked for.
+    queueMicrotask(() => heard(new AldebaranError('KAFKA_UNREACHABLE', 'a broker is not connected'), null))
   }
 }

@@ -3,8 +3,9 @@
  * that something was answered (`advance`), or that it is committed (`succeed`).
  */
 import { AldebaranError } from '../../errors.ts'
+import type { Position } from '../contract.ts'
 import { backOff, type Cluster, pause, refusal } from './cluster.ts'
-import { byGroup, committedTopics, type Entry, sendAppends } from './unit-entry.ts'
+import { byGroup, committedTopics, type Entry, isForNow, later, sendAppends } from './unit-entry.ts'
 import type { UnitProducer } from './unit-producer.ts'
 import type { Connection } from './wire/connection.ts'
 import {
@@ -129,34 +130,44 @@ export class UnitRequests {
   }
 
   #sendPositions(entry: Entry, version: number): void {
+    for (const [group, positions] of byGroup(entry.unit)) this.#sendGroup(entry, version, group, positions, 0)
+  }
+
+  #sendGroup(entry: Entry, version: number, group: string, positions: readonly Position[], tries: number): void {
     const producer = entry.producer!
-    for (const [group, positions] of byGroup(entry.unit)) {
-      const broker = this.#cluster.coordinatorNow('group', group)
-      const connection = broker === undefined ? null : this.#connection(broker, 'offsets')
-      if (connection === null) {
-        // It was closed, or the coordinator was forgotten, while the batches were under way.
-        const error = new AldebaranError('KAFKA_UNREACHABLE', `the coordinator of group ${group} is not connected`)
-        entry.fail(error, 'coordinator')
-        continue
-      }
-      const { memberId, epoch } = this.#settings.membership(group) ?? NO_MEMBER
-      const body = {
-        transactionalId: producer.transactionalId!,
-        groupId: group,
-        producerId: producer.id,
-        producerEpoch: producer.epoch,
-        generationId: epoch,
-        memberId,
-        groupInstanceId: null,
-        topics: committedTopics(positions),
-      }
-      entry.outstanding++
-      connection.send(atVersion(txnOffsetCommit, version), body, (error, answer) => {
-        entry.outstanding--
-        this.#heard(entry, error, codesOf(answer?.topics), `positions of group ${group}`, { group })
-        this.#advance()
-      })
+    const broker = this.#cluster.coordinatorNow('group', group)
+    const connection = broker === undefined ? null : this.#connection(broker, 'offsets')
+    if (connection === null) {
+      // It was closed, or the coordinator was forgotten, while the batches were under way.
+      const error = new AldebaranError('KAFKA_UNREACHABLE', `the coordinator of group ${group} is not connected`)
+      entry.fail(error, 'coordinator')
+      return
     }
+    const { memberId, epoch } = this.#settings.membership(group) ?? NO_MEMBER
+    const body = {
+      transactionalId: producer.transactionalId!,
+      groupId: group,
+      producerId: producer.id,
+      producerEpoch: producer.epoch,
+      generationId: epoch,
+      memberId,
+      groupInstanceId: null,
+      topics: committedTopics(positions),
+    }
+    entry.outstanding++
+    connection.send(atVersion(txnOffsetCommit, version), body, (error, answer) => {
+      entry.outstanding--
+      const codes = codesOf(answer?.topics)
+      if (entry.failure === null && isForNow(codes, tries)) {
+        later(entry, tries, () => {
+          this.#sendGroup(entry, version, group, positions, tries + 1)
+          this.#advance()
+        })
+        return
+      }
+      this.#heard(entry, error, codes, `positions of group ${group}`, { group })
+      this.#advance()
+    })
   }
 
   /** With the first protocol, partitions and groups are added to the transaction before anything is sent to them. */
