@@ -172,6 +172,8 @@ export class TaskWorker {
     const { clock } = this.#environment
     if (this.#phase === 'waiting') return Math.max(1, this.#startAgainAt - clock.monotonic())
     if (this.#phase !== 'running') return 1
+    // Timers that are due fire when a unit is answered: until then there is nothing to look at the clock for.
+    if (!this.#mayWork()) return Number.POSITIVE_INFINITY
     let deadline = Number.POSITIVE_INFINITY
     for (const task of this.tasks) {
       deadline = Math.min(deadline, task.nextDeadline())
