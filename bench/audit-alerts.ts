@@ -1,20 +1,28 @@
-import type { AlertKind } from '../apps/audit/rules.ts'
+import { ALERT_KINDS, type AlertKind } from '../apps/audit/rules.ts'
 import type { AnyTopic, Log } from '../src/index.ts'
 import { BatchCursor } from '../src/record/batch-cursor.ts'
+import { malformed, readLong, varintCursor } from '../src/schema/varint.ts'
 
-/** Follows the alerts of all partitions: each is told once, as soon as it can be read. */
+/** `ts`: of the alert's purchase, µs since 1970. */
+type AlertTold = (order: number, kind: AlertKind, ts: number, partition: number) => void
+
+/**
+ * Follows the alerts of all partitions: each is told once, as soon as it can be read.
+ *
+ * 1. Order ids are integers.
+ * 2. Only the first five fields are read, for other programs that do the job write no more than these.
+ */
 export class AlertReader {
   readonly #readers
-  readonly #topic: AnyTopic
   readonly #cursor = new BatchCursor()
+  readonly #value = varintCursor()
 
   constructor(log: Log, topic: AnyTopic) {
-    this.#topic = topic
     this.#readers = Array.from({ length: topic.options.partitions }, (_, i) => log.reader(topic.name, i, 'earliest'))
   }
 
-  /** Reads what is there. `ts`: of the alert's purchase, µs since 1970. */
-  read(told: (order: number, kind: AlertKind, ts: number, partition: number) => void): number {
+  /** Reads what is there: how many alerts that were. */
+  read(told: AlertTold): number {
     let count = 0
     const cursor = this.#cursor
     for (const reader of this.#readers) {
@@ -22,17 +30,25 @@ export class AlertReader {
         cursor.reset(reader.chunk, 0, reader.size)
         while (cursor.nextBatch()) {
           while (cursor.next()) {
-            const alert = this.#topic.value.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd) as {
-              orderId: number
-              kind: AlertKind
-              ts: number
-            }
-            told(alert.orderId, alert.kind, alert.ts, reader.partition)
+            this.#tell(cursor, reader.partition, told)
             count++
           }
         }
       }
     }
     return count
+  }
+
+  #tell({ bytes, valueStart, valueEnd }: BatchCursor, partition: number, told: AlertTold): void {
+    const value = this.#value
+    value.start = valueStart
+    value.end = valueEnd
+    const order = readLong(bytes, valueStart, value)
+    const kind = ALERT_KINDS[readLong(bytes, value.position, value)]
+    readLong(bytes, value.position, value) // requested
+    readLong(bytes, value.position, value) // purchased
+    const ts = readLong(bytes, value.position, value)
+    if (kind === undefined || value.position > valueEnd) malformed('this is no alert', value.position, value)
+    told(order, kind, ts, partition)
   }
 }

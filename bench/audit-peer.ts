@@ -16,6 +16,7 @@ const { values } = parseArgs({
   options: {
     guarantee: { type: 'string', default: 'exactly-once' },
     workers: { type: 'string', default: '1' },
+    standbys: { type: 'string', default: '0' },
     state: { type: 'string' },
   },
 })
@@ -32,7 +33,11 @@ process.env.AUDIT_TRADES = `${AUDIT_RUN}.trades`
 const { app } = await import('../apps/audit/entry.ts')
 const guarantee = values.guarantee === 'at-least-once' ? 'at-least-once' : 'exactly-once'
 const running = await run(app, {
-  log: kafka(AUDIT_BOOTSTRAP, { guarantee, ...(values.state === undefined ? {} : { state: values.state }) }),
+  log: kafka(AUDIT_BOOTSTRAP, {
+    guarantee,
+    standbys: Number(values.standbys),
+    ...(values.state === undefined ? {} : { state: values.state }),
+  }),
   workers: Number(values.workers),
   http: false,
   logLevel: 'warn',

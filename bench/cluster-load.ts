@@ -18,6 +18,8 @@ export interface LoadSettings extends Sequence {
   brokers: string
   partitions: number
   deltaMs: number
+  /** Whose positions tell what was processed; null: those of every group on the brokers. Default: that of our nodes. */
+  group?: string | null
 }
 
 export interface Arrival {
@@ -69,12 +71,19 @@ export class AuditLoad {
     this.#sender = this.#send()
   }
 
-  /** Makes the topics and begins to send. */
-  static async begin(settings: LoadSettings): Promise<AuditLoad> {
+  /**
+   * Makes the topics and begins to send.
+   * @param prepare is done between the two
+   */
+  static async begin(settings: LoadSettings, prepare?: () => Promise<void>): Promise<AuditLoad> {
     const host = await openKafka({ bootstrap: endpointsOf(settings.brokers), node: 'observer' })
     const log = host.client()
     const { requests, purchases, alerts } = buildAudit({ ids: 'integer', partitions: settings.partitions })
     for (const { name, options } of [requests, purchases, alerts]) await log.createTopic(name, options)
+    await prepare?.().catch(async error => {
+      await host.close()
+      throw error
+    })
     return new AuditLoad(host, log, settings)
   }
 
@@ -154,7 +163,12 @@ export class AuditLoad {
 
   /** Trades that the auditor has processed: positions count markers of transactions too, of which these topics have none. */
   #processed(): number {
-    return this.#log.positions('audit.audit').reduce((sum, position) => sum + position.offset, 0)
+    const { group = 'audit.audit', partitions } = this.#settings
+    const { requests, purchases } = buildAudit({ ids: 'integer', partitions })
+    return this.#log
+      .positions(group ?? undefined)
+      .filter(({ topic }) => topic === requests.name || topic === purchases.name)
+      .reduce((sum, position) => sum + position.offset, 0)
   }
 
   #send(): ChildProcess {

@@ -78,9 +78,14 @@ export class AuditRun {
     return lasted
   }
 
+  /** What ended by itself. */
+  get failure(): Error | null {
+    return this.load.failure ?? this.#death
+  }
+
   /** @throws what ended by itself */
   check(): void {
-    const failure = this.load.failure ?? this.#death
+    const { failure } = this
     if (failure !== null) throw failure
   }
 
@@ -130,7 +135,7 @@ export class AuditRun {
   }
 }
 
-export function isCorrect(outcome: RunOutcome): boolean {
-  const { missing, duplicates, unexpected, lost, dead_letters, wrong_books } = outcome
+export function isCorrect(outcome: Outcome & Partial<RunOutcome>): boolean {
+  const { missing, duplicates, unexpected, lost, dead_letters = 0, wrong_books = 0 } = outcome
   return missing + duplicates + unexpected + lost + dead_letters + wrong_books === 0
 }

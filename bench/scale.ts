@@ -1,5 +1,7 @@
 /** Many nodes and partitions on one broker: how long joining, a death and the shares take, and what watching costs. */
+
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { application, pipeline, t, text, topic } from '../src/index.ts'
 import { buryMember } from '../src/log/kafka/group/bury.ts'
 import { changelogOf } from '../src/runtime/application.ts'
@@ -55,7 +57,7 @@ async function members(count: number, partitions: number, burials: number, secon
   await ownership.until(isShared)
   const joinMs = performance.now() - begun
   const cpu = cpuSeconds()
-  await new Promise(resolve => setTimeout(resolve, seconds * 1000))
+  await pause(seconds * 1000)
   const idleShare = (cpuSeconds() - cpu) / seconds / count
   const times: number[] = []
   for (let i = 0; i < burials; i++) {
@@ -104,10 +106,10 @@ async function watching(count: number, seconds: number): Promise<void> {
   for (const mesh of meshes) mesh.setPeers(endpoints)
   const isMet = (): boolean => meshes.every(mesh => mesh.peers().every(peer => peer.state === 'alive'))
   const begun = performance.now()
-  while (!isMet()) await new Promise(resolve => setTimeout(resolve, 20))
+  while (!isMet()) await pause(20)
   const metMs = performance.now() - begun
   const cpu = cpuSeconds()
-  await new Promise(resolve => setTimeout(resolve, seconds * 1000))
+  await pause(seconds * 1000)
   result({
     bench: 'scale/peers',
     engine: 'kafka',

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import { type Cluster, refusal } from '../log/kafka/cluster.ts'
 import { createTopics, deleteTopics } from '../log/kafka/wire/admin-messages.ts'
@@ -46,7 +47,7 @@ async function create(cluster: Cluster, topic: string): Promise<void> {
   if (errorCode !== NONE) throw refusal(errorCode, `making topic ${topic}`, { topic }, errorMessage)
   for (let tries = 0; tries < TRIES; tries++) {
     if (((await cluster.look(topic))?.partitions[0]?.leader ?? -1) >= 0) return
-    await new Promise(resolve => setTimeout(resolve, 100))
+    await pause(100)
   }
 }
 
@@ -75,6 +76,6 @@ async function skewOf(cluster: Cluster, topic: string): Promise<number> {
     const { errorCode, errorMessage, logAppendTimeMs } = answer.topics[0]!.partitions[0]!
     if (errorCode === NONE) return Math.round(logAppendTimeMs - (before + Date.now()) / 2)
     if (tries >= TRIES) throw refusal(errorCode, `writing to topic ${topic}`, { topic }, errorMessage)
-    await new Promise(resolve => setTimeout(resolve, 100))
+    await pause(100)
   }
 }

@@ -76,6 +76,8 @@ export class Ingest {
           writer(item)
           result.accepted++
         } catch (error) {
+          // No fault of the record: a registry is away, for one. The sender does all of it again.
+          if (error instanceof AldebaranError && error.fate === 'retry') throw error
           result.rejected++
           if (result.errors.length < ERRORS_TOLD) result.errors.push(refusal(index, item, error))
         }

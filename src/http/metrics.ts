@@ -90,6 +90,9 @@ function addCounters(site: Site, registers: Registry[]): void {
       if (counters !== null) set({}, counters[measure])
     })
   }
+  counter('aldebaran_kafka_requests_total', 'Requests sent to brokers', ['api'], (running, set) => {
+    for (const [api, count] of running.counters()?.requests ?? []) set({ api }, count)
+  })
   for (const [name, help, measure] of single) {
     counter(name, help, [], (running, set) => set({}, totalsOf(running)[measure]))
   }
@@ -170,6 +173,9 @@ function addGauges(site: Site, registers: Registry[]): void {
   gauge('aldebaran_kafka_connections', 'Connections to brokers for records', [], (running, set) => {
     const counters = running.counters()
     if (counters !== null) set({}, counters.connections)
+  })
+  gauge('aldebaran_kafka_member_epoch', 'The epoch of a worker in its group', ['group', 'worker'], (running, set) => {
+    for (const { group, worker, epoch } of running.counters()?.memberships ?? []) set({ group, worker }, epoch)
   })
   gauge('aldebaran_memory_budget_bytes', 'Memory that tables and buffers may use', [], (running, set) => {
     set({}, running.budget.limit)

@@ -86,7 +86,7 @@ class ThreadClient extends LogView implements Log {
   }
 
   async close(): Promise<void> {
-    if (!(await this.#sender.close())) return
+    if (!(await this.#sender.finish())) return
     this.closeView()
     await this.store.close()
   }

@@ -144,6 +144,40 @@ export interface LogCapabilities {
   fencing: 'positions' | 'none'
 }
 
+/**
+ * The rows of one partition of a disk table, beside a log whose units cannot carry them: what its changelog says up to
+ * `end`. Belongs to the thread that opened it; others may have the same store open.
+ */
+export interface LocalTable extends Pick<Log, 'tableGet' | 'tableRange'> {
+  /** Everything of the changelog before this offset is in it. 0: nothing. Inside `update`: as of now. */
+  readonly end: number
+  /** Why it is empty although there was a store; null: there was none, or it was kept. */
+  readonly reason: string | null
+  /** One transaction: what `write` and `reach` are told by `work` happens as a whole, or not at all when that throws. */
+  update(work: () => void): void
+  write(table: string, key: Uint8Array, value: Uint8Array | null): void
+  /** `end` is now that offset; what follows it in the changelog was written at `asOf` or later, ms since 1970. */
+  reach(end: number, asOf: number): void
+  /** It is not used any more, for now. */
+  release(): void
+}
+
+/** Keeps disk tables on this machine, for a log whose units cannot carry them. */
+export interface LocalTables {
+  /**
+   * Opens the table with this changelog, which has that `range`; null: it cannot be continued, and begins anew. It is
+   * empty too when what was stored is of another changelog, was written in another `form`, lies before the changelog, is
+   * so old that deletions may have been missed, or is damaged.
+   */
+  open(
+    changelog: string,
+    partition: number,
+    form: string,
+    range: Pick<PartitionInfo, 'start' | 'end'> | null,
+  ): LocalTable
+  close(): Promise<void>
+}
+
 /** What tools show of a log, asked of many things at once and without blocking the thread that asks. */
 export interface LogSurvey {
   /** Internal ones too. */
@@ -159,6 +193,8 @@ export interface LogSurvey {
 /** One thread's access to the log. */
 export interface Log extends LogSurvey {
   readonly capabilities: LogCapabilities
+  /** Where disk tables lie when units cannot carry them; undefined: nowhere. */
+  readonly localTables?: LocalTables | undefined
 
   topics(options?: { internal?: boolean }): TopicInfo[]
   topic(name: string): TopicInfo | undefined

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { batchOf, readAll, withCode } from '../../test/contract/log-contract.ts'
+import { batchOf, readAll, withCode } from '../../test/contract/log-data.ts'
 import { SimulatedCrash, SimulatedStore } from '../testing/simulated-store.ts'
 import { VirtualClock } from '../time/clock.ts'
 import type { CommitUnit, Log, TopicOptions } from './contract.ts'

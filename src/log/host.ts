@@ -1,15 +1,16 @@
 /** Opens a store: starts the log thread, and gives out clients and addresses. */
 import { extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { AldebaranError, ERROR_CODES, type ErrorCode } from '../errors.ts'
-import { Bell, ring } from './bell.ts'
+import { AldebaranError } from '../errors.ts'
+import { ring } from './bell.ts'
 import { connectLog, type EmbeddedAddress, type LogAddress } from './client.ts'
 import type { Log } from './contract.ts'
-import { CONTROL_BELL, CONTROL_MESSAGES, CONTROL_STATE, EndsTable, INTEREST_BITS, MAX_PARTITIONS } from './ends.ts'
+import { CONTROL_BELL, CONTROL_MESSAGES, EndsTable, INTEREST_BITS, MAX_PARTITIONS } from './ends.ts'
 import type { FromLogThread, LogThreadData, NewClient } from './log-thread.ts'
-import { ANSWERED, BELL, CLOSED, type MailboxBuffers, newMailbox, STATE, SUBMITTED } from './mailbox.ts'
+import { newMailbox } from './mailbox.ts'
 import { prepareStore } from './store-file.ts'
-import { CHECK_MS, CLOSING, RUNNING, STOPPED } from './unit-sender.ts'
+import { errorOf } from './thread-failure.ts'
+import { ThreadHost } from './thread-host.ts'
 
 export interface OpenOptions {
   /** Folder of the store; made when it is not there. */
@@ -57,67 +58,21 @@ export async function openLog(options: OpenOptions): Promise<LogHost> {
   return host
 }
 
-interface Client {
-  number: number
-  mailbox: MailboxBuffers
-}
-
-export class LogHost {
-  /** Resolves when the log thread serves. */
-  readonly ready: Promise<void>
-  /** Resolves when the log thread has ended: with null after `close`, with its error otherwise. */
-  readonly stopped: Promise<AldebaranError | null>
-  readonly #thread: Worker
+export class LogHost extends ThreadHost<FromLogThread> {
   readonly #data: LogThreadData
-  readonly #control: Int32Array
-  #clients: Client[] = []
-  #own: Log[] = []
-  #closed = false
 
   constructor(thread: Worker, data: LogThreadData) {
-    this.#thread = thread
+    super(thread, data.ends.control, 'log thread')
     this.#data = data
-    this.#control = new Int32Array(data.ends.control)
-    const ready = Promise.withResolvers<void>()
-    const stopped = Promise.withResolvers<AldebaranError | null>()
-    this.ready = ready.promise
-    this.stopped = stopped.promise
-    let failure: AldebaranError | null = null
-    thread.on('message', (message: FromLogThread) => {
-      if (message.kind === 'ready') ready.resolve()
-      else failure = errorOf(message, data.file)
-    })
-    thread.on('error', error => {
-      failure ??= new AldebaranError('LOG_STOPPED', `The log thread ended: ${(error as Error).message}`, {}, error)
-    })
-    thread.on('exit', () => {
-      if (!this.#closed) failure ??= new AldebaranError('LOG_STOPPED', 'The log thread ended')
-      Atomics.compareExchange(this.#control, CONTROL_STATE, RUNNING, STOPPED)
-      for (const client of this.#clients) ring(new Int32Array(client.mailbox.words), BELL)
-      if (failure !== null) ready.reject(failure)
-      stopped.resolve(failure)
-    })
-  }
-
-  /** A client for this thread. It is closed with the host. */
-  client(): Log {
-    const log = connectLog(this.address())
-    this.#own.push(log)
-    return log
   }
 
   /** An address for one client, in this or any other thread of the process. */
   address(): EmbeddedAddress {
-    if (this.#closed) throw new AldebaranError('LOG_CLOSED', 'The log was closed')
-    this.#clients = this.#clients.filter(client => !isClosed(client.mailbox))
-    const taken = new Set(this.#clients.map(client => client.number))
-    let number = 0
-    while (taken.has(number)) number++
     const mailbox = newMailbox()
-    this.#clients.push({ number, mailbox })
-    this.#thread.postMessage({ number, mailbox } satisfies NewClient)
-    Atomics.add(this.#control, CONTROL_MESSAGES, 1)
-    ring(this.#control, CONTROL_BELL)
+    const number = this.admit(mailbox)
+    this.thread.postMessage({ number, mailbox } satisfies NewClient)
+    Atomics.add(this.control, CONTROL_MESSAGES, 1)
+    ring(this.control, CONTROL_BELL)
     const { file, ends, durability, mapBytes, readOnly } = this.#data
     return { kind: 'embedded', file, ends, mailbox, client: number, durability, mapBytes, readOnly, transfer: [] }
   }
@@ -127,31 +82,23 @@ export class LogHost {
    * when all of that is answered, for only then does the log say where a successor has to start.
    */
   async release(address: LogAddress): Promise<void> {
-    const words = new Int32Array(address.mailbox.words)
-    const bell = new Bell(words, BELL)
-    while (Atomics.load(words, SUBMITTED) !== Atomics.load(words, ANSWERED) && this.#serving()) {
-      await bell.changed(CHECK_MS)
-    }
-    if (Atomics.exchange(words, STATE, CLOSED) === CLOSED) return
+    if (!(await this.closeMailbox(address.mailbox))) return
     if (address.kind !== 'embedded') return
     const ends = new EndsTable(this.#data.ends)
     for (let id = 0; id < MAX_PARTITIONS; id++) ends.removeInterest(id, Math.min(address.client, INTEREST_BITS - 1))
   }
 
-  /** Commits what was submitted, closes the clients of this thread, and ends the log thread. */
-  async close(): Promise<void> {
-    if (!this.#closed) {
-      await Promise.all(this.#own.map(log => log.close()))
-      this.#closed = true
-      Atomics.compareExchange(this.#control, CONTROL_STATE, RUNNING, CLOSING)
-      ring(this.#control, CONTROL_BELL)
-      if (this.#data.readOnly) this.#thread.postMessage(null)
-    }
-    await this.stopped
+  protected connect(): Log {
+    return connectLog(this.address())
   }
 
-  #serving(): boolean {
-    return Atomics.load(this.#control, CONTROL_STATE) < STOPPED
+  protected heard(failure: FromLogThread): AldebaranError {
+    const { file } = this.#data
+    return errorOf(failure) ?? storeError(failure.message, file)
+  }
+
+  protected closing(): void {
+    if (this.#data.readOnly) this.thread.postMessage(null)
   }
 }
 
@@ -160,15 +107,9 @@ export function storeFile(path: string): string {
   return join(path, 'store.mdb')
 }
 
-function isClosed(mailbox: MailboxBuffers): boolean {
-  return Atomics.load(new Int32Array(mailbox.words), STATE) === CLOSED
-}
-
-function errorOf(message: Extract<FromLogThread, { kind: 'failed' }>, file: string): AldebaranError {
-  const code = message.code !== null && message.code in ERROR_CODES ? (message.code as ErrorCode) : null
-  if (code !== null) return new AldebaranError(code, message.message, message.details)
-  if (/MDB_INVALID|MDB_CORRUPTED|MDB_VERSION_MISMATCH|MDB_PAGE_NOTFOUND/.test(message.message)) {
-    return new AldebaranError('STORE_DAMAGED', `${file} is damaged: ${message.message}`, { file })
+function storeError(message: string, file: string): AldebaranError {
+  if (/MDB_INVALID|MDB_CORRUPTED|MDB_VERSION_MISMATCH|MDB_PAGE_NOTFOUND/.test(message)) {
+    return new AldebaranError('STORE_DAMAGED', `${file} is damaged: ${message}`, { file })
   }
-  return new AldebaranError('LOG_STOPPED', `The log thread ended: ${message.message}`, { file })
+  return new AldebaranError('LOG_STOPPED', `The log thread ended: ${message}`, { file })
 }

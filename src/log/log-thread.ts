@@ -16,6 +16,7 @@ import { LmdbStore } from './lmdb-store.ts'
 import type { MailboxBuffers } from './mailbox.ts'
 import { checkFormat, HEARTBEAT_MS, Ownership, parse } from './ownership.ts'
 import { Server } from './serve.ts'
+import { failureOf, type ThreadFailure } from './thread-failure.ts'
 import { CLOSING, DONE, STOPPED } from './unit-sender.ts'
 
 export interface LogThreadData {
@@ -33,9 +34,8 @@ export interface NewClient {
   mailbox: MailboxBuffers
 }
 
-export type FromLogThread =
-  | { kind: 'ready' }
-  | { kind: 'failed'; code: string | null; message: string; details: Record<string, string | number | boolean | null> }
+/** What it tells, beside `{ kind: 'ready' }`. */
+export type FromLogThread = ThreadFailure
 
 /** Between two tries to delete when the disk is full; a ring ends the sleep. */
 const SHORTEST_SLEEP_MS = 50
@@ -56,7 +56,7 @@ async function runThread(data: LogThreadData, port: Port): Promise<void> {
     Atomics.store(control, CONTROL_STATE, DONE)
   } catch (error) {
     Atomics.store(control, CONTROL_STATE, STOPPED)
-    port.postMessage(failure(error))
+    port.postMessage(failureOf(error) satisfies FromLogThread)
   } finally {
     await store?.close()
     port.close()
@@ -71,7 +71,7 @@ async function write(data: LogThreadData, port: Port, store: LmdbStore, control:
   const engineOptions = { clock, maxBytes: data.maxBytes, ends: new EndsTable(data.ends) }
   const engine = readable(data.file, () => new LogEngine(store, engineOptions))
   const server = new Server(engine)
-  port.postMessage({ kind: 'ready' } satisfies FromLogThread)
+  port.postMessage({ kind: 'ready' })
   try {
     await serveUntilClosed(server, engine, ownership, store, port, control, clock)
   } catch (error) {
@@ -182,7 +182,7 @@ async function follow(data: LogThreadData, port: Port, store: LmdbStore, control
     if (client === null) resolve()
     else server.add(client.number, client.mailbox)
   })
-  port.postMessage({ kind: 'ready' } satisfies FromLogThread)
+  port.postMessage({ kind: 'ready' })
   try {
     await promise
   } finally {
@@ -194,12 +194,6 @@ async function follow(data: LogThreadData, port: Port, store: LmdbStore, control
 
 function noStore(file: string): AldebaranError {
   return new AldebaranError('STORE_FOREIGN', `${file} is an LMDB file of another program`, { file })
-}
-
-function failure(error: unknown): FromLogThread {
-  return error instanceof AldebaranError
-    ? { kind: 'failed', code: error.code, message: error.message, details: { ...error.details } }
-    : { kind: 'failed', code: null, message: messageOf(error), details: {} }
 }
 
 const data = workerData as LogThreadData | null

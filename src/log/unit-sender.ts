@@ -1,6 +1,6 @@
 /**
  * The sending half of a thread's client: hands units over to the thread that commits, through shared memory, and tells
- * their outcomes. Both engines use it; only who commits differs.
+ * their outcomes. The client of either engine has one, or is one; only who commits differs.
  */
 import { AldebaranError, type ErrorCode } from '../errors.ts'
 import { Bell, ring } from './bell.ts'
@@ -135,7 +135,7 @@ export class UnitSender {
   }
 
   /** Waits for what is under way; nothing can be submitted any more. False: it was closed before. */
-  async close(): Promise<boolean> {
+  async finish(): Promise<boolean> {
     if (this.#closed) return false
     for (this.pump(); this.#busy(); this.pump()) await this.#loopBell.changed(CHECK_MS)
     this.#closed = true

@@ -11,6 +11,7 @@
  *    not. Timers change rows and send records without moving any: a worker that others took a task from, and that has
  *    not heard of it, would commit them.
  */
+import { messageOf } from '../errors.ts'
 import type { Append, CommitResult, CommitUnit, Log, Position, TableWrite, Trim } from '../log/contract.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Measures } from './measures.ts'
@@ -90,7 +91,13 @@ export class Committer {
       this.bytesUnderWay -= bytes
       if (error !== null) this.failure ??= error
       if (error !== null || this.failure !== null) return
-      this.#committed(told, result!)
+      try {
+        this.#committed(told, result!)
+      } catch (cause) {
+        // A table on this machine could not take it: the log has it, and what it lacks is read from there.
+        this.failure = cause instanceof Error ? cause : new Error(messageOf(cause))
+        return
+      }
       this.#measures.commit(this.#clock.monotonic() - submitted)
       if (Number.isFinite(oldestTimestamp)) this.#measures.latency(Math.max(0, this.#clock.now() - oldestTimestamp))
     })
@@ -135,6 +142,6 @@ function hasWorked({ states, inputs }: Task): boolean {
 
 const NO_CHANGELOG = {
   append(): void {
-    throw new Error('a disk table wrote to a changelog')
+    throw new Error('a table without a changelog wrote to one')
   },
 }

@@ -45,6 +45,10 @@ export interface EngineCounters {
   readonly recoveries: number
   /** Nodes that this one took for dead. */
   readonly buried: number
+  /** Requests sent to brokers, by the names of their apis. */
+  readonly requests: ReadonlyMap<string, number>
+  /** The workers in their groups. */
+  readonly memberships: readonly { readonly group: string; readonly worker: number; readonly epoch: number }[]
 }
 
 export interface LogEngine {

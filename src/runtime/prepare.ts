@@ -1,9 +1,11 @@
 import { AldebaranError } from '../errors.ts'
 import type { Log } from '../log/contract.ts'
+import { TOMBSTONE_MS } from '../log/local-table-folder.ts'
 import type { AnyTopic } from '../pipeline/topic.ts'
 import { rowDefinition } from '../state/evolution.ts'
 import { type Application, changelogOf } from './application.ts'
 import { keepRowVersions, type RowVersions, tableId } from './row-versions.ts'
+import { hasChangelog } from './task-state.ts'
 
 /**
  * Makes the log ready for an application: creates its topics, checks those that are there, and keeps the version of
@@ -39,17 +41,23 @@ export async function prepare(app: Application, log: Log): Promise<Map<string, R
       for (const table of part.tables) {
         const { name, store } = table.definition
         definitions.set(tableId(app.name, topology.pipeline, name), rowDefinition(table.definition))
-        if (store === 'disk' && !log.capabilities.tables) {
-          throw new AldebaranError('PIPELINE_INVALID', `table '${name}' is a disk table, which this log cannot hold`, {
-            table: name,
-          })
-        }
-        if (store === 'memory') {
+        if (hasChangelog(log, store)) {
+          if (store === 'disk' && log.localTables === undefined) throw noFolderFor(name)
           const changelog = changelogOf(app.name, topology.pipeline, name)
-          await log.createTopic(changelog, { partitions: part.partitions, internal: true })
+          const kept = store === 'disk' ? { compacted: true, tombstoneMs: TOMBSTONE_MS } : {}
+          await log.createTopic(changelog, { partitions: part.partitions, internal: true, ...kept })
         }
       }
     }
   }
   return keepRowVersions(log, app.name, definitions)
+}
+
+function noFolderFor(table: string): AldebaranError {
+  return new AldebaranError(
+    'OPTION_INVALID',
+    `table '${table}' is a disk table, and there is no folder for its rows: name one, as kafka(…, { state: './state' }) ` +
+      'or kafka://HOST:PORT?state=./state',
+    { table },
+  )
 }

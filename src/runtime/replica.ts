@@ -10,7 +10,8 @@
  * 1. The tables hold only what is committed, so a failed unit does not concern them.
  * 2. A restored task has every record up to the ends of the changelogs as of the promotion: nobody else writes to them
  *    then. What a reader knew of the end before is too old, and that a poll gives nothing tells nothing.
- * 3. Disk tables are made by `take`: until then others change their rows.
+ * 3. Disk tables without a changelog are made by `take`: until then others change their rows.
+ * 4. A disk table with a changelog has its rows on this machine already, up to some offset: only the rest is read.
  */
 import { AldebaranError } from '../errors.ts'
 import type { PartitionReader } from '../log/contract.ts'
@@ -19,11 +20,11 @@ import { BatchCursor } from '../record/batch-cursor.ts'
 import { changelogOf } from './application.ts'
 import { learnRowVersions, tableId } from './row-versions.ts'
 import type { TaskPlan } from './task-plan.ts'
-import { openState, type StateEnvironment, type TaskState } from './task-state.ts'
+import { hasChangelog, openState, type StateEnvironment, type TaskState } from './task-state.ts'
 
 const POLL_BYTES = 512 * 1024
 
-/** A memory table that follows its changelog. */
+/** A table that follows its changelog. */
 interface Followed {
   state: TaskState
   reader: PartitionReader
@@ -47,7 +48,7 @@ export class Replica {
     const left = new Map(states.map(state => [state.node, state]))
     try {
       for (const node of plan.part.tables) {
-        if (node.definition.store === 'disk') continue
+        if (!hasChangelog(environment.log, node.definition.store)) continue
         const state = left.get(node)
         left.delete(node)
         this.#followed.set(node, this.#open(node, state))
@@ -163,28 +164,42 @@ export class Replica {
     return true
   }
 
-  /** Begins after what the table has, or with an empty table. */
+  /** Begins after what the table has, or with an empty one. */
   #open(node: TableNode, known?: TaskState): Followed {
     const { plan } = this
     const { log } = this.#environment
     const topic = changelogOf(plan.application, plan.part.pipeline, node.definition.name)
+    const isLocal = node.definition.store === 'disk'
     let state = known ?? null
     let reader: PartitionReader | null = null
     try {
+      if (isLocal) state ??= this.#openLearning(node)
       const end = state?.table.changelogEnd ?? 0
       if (end > 0) reader = readerFrom(end, at => log.reader(topic, plan.partition, at))
       if (reader === null) {
-        state?.release()
+        if (!isLocal || end > 0) {
+          state?.release()
+          state = null
+        }
         // Before the table, so that what it has room for is all that there is to read.
         reader = log.reader(topic, plan.partition, 'earliest')
-        state = null
       }
-      state ??= openState(plan, node, this.#environment)
+      state ??= openState(plan, node, this.#environment, isLocal)
       return { state, reader, goal: Number.POSITIVE_INFINITY, isFresh: true }
     } catch (error) {
       reader?.close()
       state?.release()
       throw error
+    }
+  }
+
+  /** The store may have rows of a version that this thread has not met yet. */
+  #openLearning(node: TableNode): TaskState {
+    try {
+      return openState(this.plan, node, this.#environment)
+    } catch (error) {
+      if (!this.#learn(node, error)) throw error
+      return openState(this.plan, node, this.#environment)
     }
   }
 
@@ -224,20 +239,20 @@ export class Replica {
         state.table.restore(cursor)
         return
       } catch (error) {
-        if (!this.#learn(state, error)) throw located(error, reader, cursor.offset)
+        if (!this.#learn(state.node, error)) throw located(error, reader, cursor.offset)
       }
     }
   }
 
   /** Rows of a version that another process brought in since: true when it is known now. */
-  #learn(state: TaskState, error: unknown): boolean {
+  #learn(node: TableNode, error: unknown): boolean {
     if (!(error instanceof AldebaranError) || error.code !== 'SCHEMA_INCOMPATIBLE') return false
     const { schemaId } = error.details
     if (typeof schemaId !== 'number') return false
     const { application, part } = this.plan
     const { log, versions } = this.#environment
     learnRowVersions(log, application, versions)
-    const id = tableId(application, part.pipeline, state.node.definition.name)
+    const id = tableId(application, part.pipeline, node.definition.name)
     return versions.get(id)!.definitions.has(schemaId)
   }
 }

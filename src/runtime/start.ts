@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { AldebaranError } from '../errors.ts'
 import type { LogAddress } from '../log/client.ts'
@@ -118,7 +119,7 @@ export class Running {
       const failure = this.#failure ?? this.workers.find(worker => worker.failure !== null)?.failure ?? null
       if (failure !== null) throw failure
       if (this.#stopped !== null) throw new AldebaranError('LOG_CLOSED', 'the application was stopped')
-      await new Promise(resolve => setTimeout(resolve, 5))
+      await pause(5)
     }
   }
 

@@ -28,7 +28,6 @@ export interface TaskSetEnvironment extends StateEnvironment {
   restoreBytes: number
   /** A task that could not be restored is tried again after this long, ms. */
   retryMs: number
-  report: (level: 'info' | 'warn' | 'error', message: string, details: Record<string, unknown>) => void
 }
 
 interface Leaving {

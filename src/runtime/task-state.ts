@@ -1,4 +1,4 @@
-import type { Log } from '../log/contract.ts'
+import type { LocalTable, Log } from '../log/contract.ts'
 import type { TableNode } from '../pipeline/node.ts'
 import type { TaskTable } from '../state/contract.ts'
 import { createTable } from '../state/table.ts'
@@ -17,6 +17,12 @@ export interface StateEnvironment {
   versions: ReadonlyMap<string, RowVersions>
   charge: (bytes: number, always?: boolean) => void
   changelogRecords: number
+  report: (level: 'info' | 'warn' | 'error', message: string, details: Record<string, unknown>) => void
+}
+
+/** Rows of a disk table are written with the commit where the log can hold them. */
+export function hasChangelog(log: Log, store: 'memory' | 'disk'): boolean {
+  return store === 'memory' || !log.capabilities.tables
 }
 
 /** One table of a task, with the way its changes go. */
@@ -25,7 +31,7 @@ export interface TaskState {
   readonly table: TaskTable
   /** Its number among the tables of all tasks. */
   readonly index: number
-  /** Null for a disk table: its rows are written with the commit. */
+  /** Null: its rows are written with the commit. */
   readonly changelog: BatchRun | null
   /** The changelog is trimmed up to this offset. */
   trimmed: number
@@ -33,11 +39,19 @@ export interface TaskState {
   release(): void
 }
 
-/** Makes a table of a task: a memory table is empty, and is restored by a Replica; a disk table has its rows. */
-export function openState(plan: TaskPlan, node: TableNode, environment: StateEnvironment): TaskState {
+/**
+ * Makes a table of a task: a memory table is empty, and is restored by a Replica; a disk table has the rows that are on
+ * this machine, or none when it `beginsAnew`, and is brought up to date by a Replica where it has a changelog.
+ */
+export function openState(
+  plan: TaskPlan,
+  node: TableNode,
+  environment: StateEnvironment,
+  beginsAnew = false,
+): TaskState {
   const { log } = environment
   const { definition } = node
-  const isDisk = definition.store === 'disk'
+  const isFollowed = hasChangelog(log, definition.store)
   const id = tableId(plan.application, plan.part.pipeline, definition.name)
   const versions = environment.versions.get(id)!
   const changelog = changelogOf(plan.application, plan.part.pipeline, definition.name)
@@ -46,7 +60,13 @@ export function openState(plan: TaskPlan, node: TableNode, environment: StateEnv
     environment.charge(bytes, always)
     charged += bytes
   }
-  const release = (): void => charge(-charged)
+  const range = isFollowed ? log.partition(changelog, plan.partition) : { start: 0, end: 0 }
+  const isLocal = isFollowed && definition.store === 'disk'
+  const local = isLocal ? openLocal(plan, node, changelog, beginsAnew ? null : range, environment) : null
+  const release = (): void => {
+    charge(-charged)
+    local?.release()
+  }
   try {
     const table = createTable(definition, {
       schemaId: versions.current,
@@ -55,14 +75,17 @@ export function openState(plan: TaskPlan, node: TableNode, environment: StateEnv
       store: log,
       charge,
       changelogRecords: environment.changelogRecords,
-      expectedRows: isDisk ? 0 : expectedRows(log, changelog, plan.partition),
+      // A changelog holds at most about two records a row: so many rows are there at least, when it is full.
+      expectedRows: isLocal ? 0 : Math.ceil((range.end - range.start) / 2),
+      ...(local === null ? {} : { local }),
+      now: () => environment.clock.now(),
     })
     return {
       node,
       table,
       index: plan.firstTable + plan.part.tables.indexOf(node),
-      changelog: isDisk ? null : new BatchRun(changelog, plan.partition),
-      trimmed: isDisk ? 0 : log.partition(changelog, plan.partition).start,
+      changelog: isFollowed ? new BatchRun(changelog, plan.partition) : null,
+      trimmed: range.start,
       release,
     }
   } catch (error) {
@@ -71,8 +94,18 @@ export function openState(plan: TaskPlan, node: TableNode, environment: StateEnv
   }
 }
 
-/** A changelog holds at most about two records a row: so many rows are there at least, when it is full. */
-function expectedRows(log: Log, changelog: string, partition: number): number {
-  const { start, end } = log.partition(changelog, partition)
-  return Math.ceil((end - start) / 2)
+function openLocal(
+  { id, partition }: TaskPlan,
+  { definition }: TableNode,
+  changelog: string,
+  range: { start: number; end: number } | null,
+  { log, report }: StateEnvironment,
+): LocalTable {
+  // Which deadlines are listed in the store depends on the timers that the table has.
+  const local = log.localTables!.open(changelog, partition, JSON.stringify(Object.keys(definition.timers)), range)
+  if (local.reason !== null) {
+    const details = { task: id, table: definition.name, reason: local.reason }
+    report('warn', 'the rows of a disk table on this machine are not used; they are read from the changelog', details)
+  }
+  return local
 }

@@ -23,7 +23,7 @@ import { TaskWorker, type WorkerSettings } from './worker.ts'
 /** Longest stay away from the event loop, ms. */
 const TURN_MS = 50
 /** Between two looks at how far standbys are behind, ms. */
-const LAG_MS = 1000
+const LAG_MS = 250
 
 export interface WorkerThreadData {
   kind: 'aldebaran-worker'

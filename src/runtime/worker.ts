@@ -238,6 +238,9 @@ export class TaskWorker {
     } catch (error) {
       return this.#fail(asError(error))
     }
+    // What it has in memory goes with a store that is no more.
+    const lost = this.tasks.find(task => isOfStore(task.blocked))?.blocked
+    if (lost) return this.#fail(lost)
     if (this.#memory.isShort || this.tasks.some(task => isOfMemory(task.blocked))) {
       this.#memory.makeRoom(this.#tasks.states())
     }
@@ -342,6 +345,10 @@ export class TaskWorker {
   #bufferBytes(): number {
     return this.#committer.bytesUnderWay + this.#tasks.bufferBytes
   }
+}
+
+function isOfStore(error: Error | null): boolean {
+  return error instanceof AldebaranError && error.code === 'TABLE_STORE_LOST'
 }
 
 function asError(error: unknown): Error {

@@ -76,14 +76,15 @@ export interface TaskTable {
   readonly changed: boolean
 
   /**
-   * Ends the unit: writes every changed row to `changelog` (memory) or `writes` (disk), and begins the next one.
+   * Ends the unit: writes every changed row to `changelog` (memory, and disk with a store beside the log) or `writes`
+   * (disk), and begins the next one.
    * Memory: also re-appends the rows not written for longest, so that the changelog stays under twice the live rows.
    * Returns the number of changelog records written; the caller begins and finishes the batch.
    */
   collect(changelog: ChangelogSink, writes: TableWrite[]): number
   /**
    * Tells, once for each `collect` that wrote changelog records and in their order, the offset the first of them got,
-   * when the unit is committed; disk tables: once for each `collect`, with 0.
+   * when the unit is committed; disk tables without a changelog: once for each `collect`, with 0.
    */
   committed(changelogOffset: number): void
   /** Changelog records before this offset are dead. */
@@ -92,7 +93,7 @@ export interface TaskTable {
   readonly changelogEnd: number
 
   /**
-   * Memory: applies changelog records, oldest first; those it has already, by their offset, are passed over. For a new
+   * With a changelog: applies its records, oldest first; those it has already, by their offset, are passed over. For a new
    * table, and for one whose units are all committed, when others write its changelog now. After an error the same
    * records may be given again.
    */

@@ -1,6 +1,6 @@
 /**
  * A table larger than memory: the rows lie in a table of the log, under their keys, and a bounded number of them in
- * memory, as those of a memory table.
+ * memory, as those of a memory table. `LocalDiskTable` is one whose rows lie beside the log.
  *
  * Invariants
  * 1. A row in memory is what handlers see; for a key that has none, the store is right.
@@ -12,6 +12,7 @@
  * stored-timers.ts. `NAME#meta`: the number of rows and the last set-sequence.
  */
 import type { TableWrite } from '../log/contract.ts'
+import type { BatchCursor } from '../record/batch-cursor.ts'
 import { ByteWriter } from '../schema/byte-writer.ts'
 import { type CompiledTable, compileTable, copyRow } from './compiled-table.ts'
 import type { ChangelogSink, RowCopy, TableDefinition, TaskTable, TimerKind } from './contract.ts'
@@ -25,25 +26,25 @@ import type { TableOptions, TableStore } from './table-options.ts'
 
 const DEFAULT_CACHE_ROWS = 100_000
 const COUNTERS = Buffer.from('counters')
-const PRESENT = Buffer.from([1])
+export const PRESENT = Buffer.from([1])
 
 /** The timers of a row as the store has them, or will when its units are committed: [deadline, sequence] each. */
-type StoredDeadlines = readonly (readonly [deadline: number, sequence: number])[]
+export type StoredDeadlines = readonly (readonly [deadline: number, sequence: number])[]
 
 export class DiskTable implements TaskTable {
   readonly definition: TableDefinition
   readonly trimBefore = 0
-  readonly changelogEnd = 0
   readonly #compiled: CompiledTable
-  readonly #rows: RowStore
+  protected readonly memory: RowStore
   readonly row: AnyRow
-  readonly #decoder: RowDecoder
+  protected readonly decoder: RowDecoder
   readonly #schemaId: number
   readonly #cacheRows: number
   readonly #store: TableStore
-  readonly #keyspace: string
-  readonly #timers: StoredTimers[]
-  readonly #storedDeadlines = new Map<number, StoredDeadlines>()
+  /** Names of its tables in the store. */
+  readonly #names: { readonly rows: string; readonly timers: string; readonly meta: string }
+  protected readonly timers: StoredTimers[]
+  protected readonly storedDeadlines = new Map<number, StoredDeadlines>()
   readonly #out = new ByteWriter(1024)
   /** Units collected, and committed; they wrap. */
   #collected = 0
@@ -56,66 +57,80 @@ export class DiskTable implements TaskTable {
     this.definition = definition
     this.#compiled = compileTable(definition)
     const { layout, Row } = this.#compiled
-    this.#decoder = new RowDecoder(definition.name, layout, options.schemas)
+    this.decoder = new RowDecoder(definition.name, layout, options.schemas)
     this.#schemaId = options.schemaId
     this.#cacheRows = options.cacheRows ?? DEFAULT_CACHE_ROWS
     this.#store = store
-    this.#keyspace = keyspace
-    this.#rows = new RowStore(definition, layout, options)
-    this.row = new Row(this.#rows)
-    this.#timers = layout.timers.map(
-      timer => new StoredTimers(store, `${keyspace}#timers`, timer.name, key => this.#isCached(key)),
+    this.#names = { rows: keyspace, timers: `${keyspace}#timers`, meta: `${keyspace}#meta` }
+    this.memory = new RowStore(definition, layout, options)
+    this.row = new Row(this.memory)
+    this.timers = layout.timers.map(
+      timer => new StoredTimers(store, this.#names.timers, timer.name, key => this.#isCached(key)),
     )
-    const counters = store.tableGet(`${keyspace}#meta`, COUNTERS)
-    if (counters !== undefined) {
-      this.#rows.live = counters.readDoubleLE(0)
-      this.#rows.sequence = counters.readInt32LE(8)
-    }
+    this.readCounters()
+  }
+
+  /** The offset after the last changelog record that it has; 0 where it has no changelog. */
+  get changelogEnd(): number {
+    return 0
+  }
+
+  protected readCounters(): void {
+    const counters = this.#store.tableGet(this.#names.meta, COUNTERS)
+    this.memory.live = counters?.readDoubleLE(0) ?? 0
+    this.memory.sequence = counters?.readInt32LE(8) ?? 0
+  }
+
+  protected countersWrite(): TableWrite {
+    const counters = Buffer.alloc(12)
+    counters.writeDoubleLE(this.memory.live, 0)
+    counters.writeInt32LE(this.memory.sequence, 8)
+    return { table: this.#names.meta, key: COUNTERS, value: counters }
   }
 
   get rows(): number {
-    return this.#rows.live
+    return this.memory.live
   }
 
   get bytes(): number {
-    return this.#rows.meter.bytes
+    return this.memory.meter.bytes
   }
 
   shrink(): void {
-    this.#rows.shrink()
+    this.memory.shrink()
   }
 
   get spareBytes(): number {
-    return this.#rows.spareBytes
+    return this.memory.spareBytes
   }
 
   get changed(): boolean {
-    return this.#rows.dirtyCount > 0
+    return this.memory.dirtyCount > 0
   }
 
   get dueTimer(): string {
-    return this.#rows.dueTimer
+    return this.memory.dueTimer
   }
 
   #isCached(key: Buffer): boolean {
-    return this.#rows.index.find(key, 0, key.length) !== 0
+    return this.memory.index.find(key, 0, key.length) !== 0
   }
 
   locate(bytes: Buffer, start: number, end: number): AnyRow {
-    const s = this.#rows
+    const s = this.memory
     s.locate(bytes, start, end)
     if (s.row !== 0) s.setFlags(s.row, s.flagsOf(s.row) | RECENT)
     else {
-      const value = this.#store.tableGet(this.#keyspace, bytes.subarray(start, end))
+      const value = this.#store.tableGet(this.#names.rows, bytes.subarray(start, end))
       if (s.used >= this.#cacheRows) this.#evict()
-      if (value !== undefined) this.#load(value)
+      if (value !== undefined) this.load(value)
     }
     return this.row
   }
 
   /** Reads the stored value of the located key, which has no row in memory, into one. */
-  #load(value: Buffer): void {
-    const s = this.#rows
+  protected load(value: Buffer): void {
+    const s = this.memory
     const { layout } = s
     const { position, garbage } = s.arena
     const row = s.insert()
@@ -125,7 +140,15 @@ export class DiskTable implements TaskTable {
     s.i32[base + layout.latest] = this.#committed
     // As if touched, for the fields that are set through the row object.
     s.i32[base + layout.touched] = s.epoch
-    const end = this.#decoder.decode(s, row, value, 0, value.length, this.row)
+    let end = 0
+    try {
+      end = this.decoder.decode(s, row, value, 0, value.length, this.row)
+    } catch (error) {
+      // What was read of it is no row.
+      s.keepArenaOnRollback(s.arena.position - position, s.arena.garbage - garbage)
+      this.free(row)
+      throw error
+    }
     s.i32[base + layout.touched] = 0
     const stored: [number, number][] = []
     for (const [index, wheel] of s.wheels.entries()) {
@@ -141,13 +164,13 @@ export class DiskTable implements TaskTable {
   }
 
   #remember(row: number, stored: StoredDeadlines): void {
-    if (stored.some(([deadline]) => deadline !== 0)) this.#storedDeadlines.set(row, stored)
-    else this.#storedDeadlines.delete(row)
+    if (stored.some(([deadline]) => deadline !== 0)) this.storedDeadlines.set(row, stored)
+    else this.storedDeadlines.delete(row)
   }
 
   /** Frees rows by the second-chance rule until there is room for one. */
   #evict(): void {
-    const s = this.#rows
+    const s = this.memory
     if (this.#isPinned) return
     for (let steps = s.high * 2; s.used >= this.#cacheRows; steps--) {
       if (steps === 0) {
@@ -160,24 +183,24 @@ export class DiskTable implements TaskTable {
       if ((flags & USED) === 0 || (flags & DIRTY) !== 0) continue
       if (((this.#committed - s.i32[row * s.layout.stride + s.layout.latest]!) | 0) < 0) continue
       if ((flags & RECENT) !== 0) s.setFlags(row, flags & ~RECENT)
-      else this.#free(row)
+      else this.free(row)
     }
   }
 
-  #free(row: number): void {
-    const s = this.#rows
+  protected free(row: number): void {
+    const s = this.memory
     for (const [index, wheel] of s.wheels.entries()) {
       const deadline = wheel.deadlineOf(row)
-      if (deadline !== 0) this.#timers[index]!.returned(deadline)
+      if (deadline !== 0) this.timers[index]!.returned(deadline)
     }
-    this.#storedDeadlines.delete(row)
+    this.storedDeadlines.delete(row)
     const { garbage } = s.arena
     s.free(row)
     s.keepArenaOnRollback(0, s.arena.garbage - garbage)
   }
 
   nextDue(kind: TimerKind, now: number): boolean {
-    const s = this.#rows
+    const s = this.memory
     for (;;) {
       const timer = s.firstDue(kind, now)
       const row = s.dueRow
@@ -193,8 +216,8 @@ export class DiskTable implements TaskTable {
 
   /** Loads the row with the first stored timer, when that is due, and before the given one. */
   #loadDue(kind: TimerKind, now: number, deadline: number, sequence: number): boolean {
-    const s = this.#rows
-    for (const [index, timers] of this.#timers.entries()) {
+    const s = this.memory
+    for (const [index, timers] of this.timers.entries()) {
       if (s.layout.timers[index]!.kind !== kind) continue
       const first = timers.first()
       if (first === undefined || first.deadline > now || first.deadline > deadline) continue
@@ -211,9 +234,9 @@ export class DiskTable implements TaskTable {
   }
 
   nextDeadline(kind: TimerKind): number {
-    let least = this.#rows.nextDeadline(kind)
-    for (const [index, timers] of this.#timers.entries()) {
-      if (this.#rows.layout.timers[index]!.kind !== kind) continue
+    let least = this.memory.nextDeadline(kind)
+    for (const [index, timers] of this.timers.entries()) {
+      if (this.memory.layout.timers[index]!.kind !== kind) continue
       const first = timers.firstVerified()
       if (first !== undefined && first.deadline < least) least = first.deadline
     }
@@ -221,45 +244,62 @@ export class DiskTable implements TaskTable {
   }
 
   savepoint(): void {
-    this.#rows.savepoint()
+    this.memory.savepoint()
   }
 
   rollback(): void {
-    this.#rows.rollback()
+    this.memory.rollback()
   }
 
   collect(_changelog: ChangelogSink, writes: TableWrite[]): number {
-    const s = this.#rows
-    this.#collected = (this.#collected + 1) | 0
-    for (let index = 0; index < s.dirtyCount; index++) this.#write(s.dirty[index]!, writes)
-    if (s.dirtyCount > 0) {
-      const counters = Buffer.alloc(12)
-      counters.writeDoubleLE(s.live, 0)
-      counters.writeInt32LE(s.sequence, 8)
-      writes.push({ table: `${this.#keyspace}#meta`, key: COUNTERS, value: counters })
+    if (this.changed) {
+      this.writeChanges(writes, null, -1)
+      writes.push(this.countersWrite())
     }
-    s.dirtyCount = 0
-    s.savepoint()
+    this.collected()
+    this.memory.savepoint()
     return 0
   }
 
-  #write(row: number, writes: TableWrite[]): void {
-    const s = this.#rows
+  /** A unit ends here; until it is committed, its rows stay in memory. */
+  protected collected(): void {
+    this.#collected = (this.#collected + 1) | 0
+  }
+
+  /** Tells what the unit changes in the store, and the changelog its rows; returns the number of rows. */
+  protected writeChanges(writes: TableWrite[], changelog: ChangelogSink | null, timestamp: number): number {
+    const s = this.memory
+    let count = 0
+    for (let index = 0; index < s.dirtyCount; index++) {
+      if (this.#write(s.dirty[index]!, writes, changelog, timestamp)) count++
+    }
+    s.dirtyCount = 0
+    this.#isPinned = false
+    return count
+  }
+
+  /** False: the row was not in the store, and shall not be. */
+  #write(row: number, writes: TableWrite[], changelog: ChangelogSink | null, timestamp: number): boolean {
+    const s = this.memory
     const { wheels } = s
     const flags = s.flagsOf(row)
     const start = s.keyStartOf(row)
     const key = Buffer.from(s.keyBuffer().subarray(start, start + s.keyLengthOf(row)))
     const isLive = (flags & LIVE) !== 0
-    if (isLive) writes.push({ table: this.#keyspace, key, value: this.#valueOf(row) })
-    else if ((flags & STORED) !== 0) writes.push({ table: this.#keyspace, key, value: null })
+    const isTold = isLive || (flags & STORED) !== 0
+    if (isTold) {
+      const value = isLive ? this.#valueOf(row) : null
+      writes.push({ table: this.#names.rows, key, value })
+      changelog?.append(timestamp, key, 0, key.length, value, value === null ? -1 : 0, value?.length ?? -1)
+    }
 
-    const old = this.#storedDeadlines.get(row)
+    const old = this.storedDeadlines.get(row)
     const stored = wheels.map(wheel => [wheel.deadlineOf(row), wheel.sequenceOf(row)] as const)
-    const table = `${this.#keyspace}#timers`
+    const table = this.#names.timers
     for (const [index, [deadline, sequence]] of stored.entries()) {
       const before = old?.[index]
       if (before !== undefined && before[0] === deadline && before[1] === sequence) continue
-      const timers = this.#timers[index]!
+      const timers = this.timers[index]!
       if (before !== undefined && before[0] !== 0) {
         writes.push({ table, key: timers.entryKey(before[0], before[1], key), value: null })
       }
@@ -267,11 +307,15 @@ export class DiskTable implements TaskTable {
     }
     this.#remember(row, stored)
     s.setFlags(row, (flags & (LIVE | RECENT)) | USED | (isLive ? STORED : 0))
-    s.i32[row * s.layout.stride + s.layout.latest] = this.#collected
+    const latest = row * s.layout.stride + s.layout.latest
+    if (isTold) s.i32[latest] = (this.#collected + 1) | 0
+    // The unit says nothing of it; one before may.
+    else if (((this.#committed - s.i32[latest]!) | 0) > 0) s.i32[latest] = this.#committed
+    return isTold
   }
 
   #valueOf(row: number): Buffer {
-    const s = this.#rows
+    const s = this.memory
     const out = this.#out
     out.position = 0
     this.#compiled.encode(s, row, this.#schemaId, out)
@@ -286,15 +330,15 @@ export class DiskTable implements TaskTable {
   }
 
   /** Nothing: the store has the rows. */
-  restore(): void {}
+  restore(_cursor: BatchCursor): void {}
 
   get(bytes: Buffer, start: number, end: number): RowCopy | undefined {
     this.locate(bytes, start, end)
-    return this.#rows.exists ? copyRow(this.#rows, this.row) : undefined
+    return this.memory.exists ? copyRow(this.memory, this.row) : undefined
   }
 
   scan(from: Buffer | undefined, to: Buffer | undefined, limit: number): RowCopy[] {
-    const s = this.#rows
+    const s = this.memory
     const range = new KeyRange(from, to, limit)
     const keys = s.keyBuffer()
     for (let row = 1; row < s.high; row++) {
@@ -307,7 +351,7 @@ export class DiskTable implements TaskTable {
       return { key: Buffer.from(s.keySource.subarray(s.keyStart, s.keyEnd)), copy: copyRow(s, this.row) }
     })
     let count = 0
-    for (const [key, value] of limit > 0 ? this.#store.tableRange(this.#keyspace, from, to) : []) {
+    for (const [key, value] of limit > 0 ? this.#store.tableRange(this.#names.rows, from, to) : []) {
       if (this.#isCached(key)) continue
       found.push({ key: Buffer.from(key), copy: this.#copyStored(key, value) })
       if (++count === limit) break
@@ -320,11 +364,11 @@ export class DiskTable implements TaskTable {
 
   /** A copy of a stored row without keeping it in memory. */
   #copyStored(key: Buffer, value: Buffer): RowCopy {
-    const s = this.#rows
+    const s = this.memory
     s.locate(key, 0, key.length)
-    this.#load(value)
+    this.load(value)
     const copy = copyRow(s, this.row)
-    this.#free(s.row)
+    this.free(s.row)
     return copy
   }
 }

@@ -269,6 +269,18 @@ export class RowDecoder {
     return input.position
   }
 
+  /** The id of the schema that a row was written with. */
+  schemaOf(bytes: Buffer, start: number, end: number): number {
+    const input = this.#input
+    input.reset(bytes, start, end)
+    return readVarint32(bytes, start, input)
+  }
+
+  /** @throws AldebaranError SCHEMA_INCOMPATIBLE when the schema is not known. */
+  require(schemaId: number): void {
+    if (schemaId !== this.#lastId) this.#find(schemaId)
+  }
+
   damaged(reason: string, cause?: unknown): AldebaranError {
     const message = `a stored row of table '${this.#name}' cannot be read: ${reason}`
     return new AldebaranError('STORE_DAMAGED', message, { table: this.#name }, cause)

@@ -83,6 +83,11 @@ export class StoredTimers {
     if (!wasRead) return
     const last = this.#entries.at(-1)
     if (!this.#isComplete && (last === undefined || deadline > last.deadline)) return
+    this.reset()
+  }
+
+  /** What was read is no longer what the store has: it is read again from the first one on. */
+  reset(): void {
     this.#entries = []
     this.#first = 0
     this.#from = undefined

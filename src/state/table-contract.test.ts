@@ -1,10 +1,16 @@
-/** The contract of tables, for both kinds, against a model of plain maps. */
+/** The contract of tables, for each kind, against a model of plain maps. */
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
 import fc from 'fast-check'
+import type { LocalTable } from '../log/contract.ts'
+import { LocalTableFolder } from '../log/local-table-folder.ts'
 import { t } from '../schema/field-types.ts'
 import { int64, text, uuid } from '../schema/primitives.ts'
 import type { Schema } from '../schema/schema.ts'
+import { systemClock } from '../time/clock.ts'
 import type { TableDefinition, TimerKind } from './contract.ts'
 import type { TableOptions } from './table-options.ts'
 import { keyOf, TestTable, tableOf } from './test-tables.ts'
@@ -185,7 +191,10 @@ function runSteps(
   options: Partial<TableOptions>,
   keys: unknown[],
   steps: readonly Step[],
+  /** Makes an empty store: every second crash comes with the loss of it. */
+  emptyStore: (() => LocalTable) | null = null,
 ) {
+  let crashes = 0
   const tested = new TestTable(definition, options, 2)
   const model = new Model()
   const bytes = keys.map(key => keyOf(definition.key, key))
@@ -253,6 +262,7 @@ function runSteps(
         model.committed = model.units.shift() ?? model.committed
         break
       case 'crash':
+        if (emptyStore !== null && ++crashes % 2 === 0) tested.options.local = emptyStore()
         tested.crash()
         model.units = []
         model.rows = copyOf(model.committed)
@@ -300,16 +310,30 @@ const kinds: [string, Schema<unknown>, unknown[]][] = [
   ['uuid', uuid() as Schema<unknown>, uuids],
 ]
 
-for (const store of ['memory', 'disk'] as const) {
-  describe(`${store} table`, () => {
+const folder = mkdtempSync(join(tmpdir(), 'aldebaran-tables-'))
+const localTables = new LocalTableFolder({ folder, clock: systemClock, identityOf: topic => topic })
+after(async () => {
+  await localTables.close()
+  rmSync(folder, { recursive: true })
+})
+
+const stores = [
+  ['memory', 'memory', false],
+  ['disk', 'disk', false],
+  ['local disk', 'disk', true],
+] as const
+for (const [title, store, isLocal] of stores) {
+  describe(`${title} table`, () => {
     for (const [name, key, keys] of kinds) {
       test(`does as the model does, with keys of ${name}`, () => {
         const definition = tableOf(fields, { timers, store, key })
         fc.assert(
           fc.property(fc.array(someStep, { maxLength: 150, size: 'max' }), fc.integer(), (steps, seed) => {
-            runSteps(definition, { seed, cacheRows: 3 }, keys, steps)
+            const emptyStore = isLocal ? () => localTables.open(name, 0, '', null) : null
+            const local = emptyStore === null ? {} : { local: emptyStore() }
+            runSteps(definition, { seed, cacheRows: 3, ...local }, keys, steps, emptyStore)
           }),
-          { numRuns: 200 },
+          { numRuns: isLocal ? 60 : 200 },
         )
       })
     }

@@ -1,4 +1,4 @@
-import type { Log } from '../log/contract.ts'
+import type { LocalTable, Log } from '../log/contract.ts'
 import type { Charge } from './memory-budget.ts'
 
 /** What a disk table reads from: the log, as of its last commit. */
@@ -16,6 +16,10 @@ export interface TableOptions {
   /** Disk: the name of the table's rows in `store`; its timers are under `NAME#timers`, its counters under `NAME#meta`. */
   keyspace?: string
   store?: TableStore
+  /** Disk: where its rows lie instead of `store`, when units cannot carry them; it has a changelog then. */
+  local?: LocalTable
+  /** The wall clock, ms since 1970: when changelog records of a disk table were written. */
+  now?: () => number
   /** Memory: a changelog of so many records is left alone. Default 4096. */
   changelogRecords?: number
   /** Told every change of the table's bytes before it takes or gives them back. When it throws, nothing is changed; with `always` it must not. */

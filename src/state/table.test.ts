@@ -376,3 +376,20 @@ test('texts of every length and script are read as they were written', () => {
     assert.equal(at(tested, 'k').title, value)
   }
 })
+
+test('a stored row that cannot be read is not in memory afterwards', () => {
+  const definition = tableOf({ name: t.string, count: t.int }, { store: 'disk' })
+  const tested = new TestTable(definition)
+  const key = keyOf(definition.key, 'a')
+  const row = tested.table.locate(key, 0, key.length)
+  row.name = 'text' as never
+  row.count = 7 as never
+  tested.collect()
+  tested.commitAll()
+  const table = tested.crash(definition, { schemas: new Map() })
+  for (let tries = 0; tries < 2; tries++) {
+    assert.throws(() => table.locate(key, 0, key.length), { code: 'SCHEMA_INCOMPATIBLE' })
+  }
+  const again = tested.crash()
+  assert.equal(again.locate(key, 0, key.length).count, 7)
+})

@@ -1,6 +1,7 @@
 import { AldebaranError } from '../errors.ts'
 import type { TableDefinition, TaskTable } from './contract.ts'
 import { DiskTable } from './disk-table.ts'
+import { LocalDiskTable } from './local-disk-table.ts'
 import { MemoryTable } from './memory-table.ts'
 import type { TableOptions } from './table-options.ts'
 
@@ -11,7 +12,8 @@ import type { TableOptions } from './table-options.ts'
  */
 export function createTable(definition: TableDefinition, options: TableOptions): TaskTable {
   if (definition.store === 'memory') return new MemoryTable(definition, options)
-  const { store, keyspace } = options
+  const { store, keyspace, local } = options
+  if (local !== undefined) return new LocalDiskTable(definition, options, local)
   if (store === undefined || keyspace === undefined) {
     throw new AldebaranError('OPTION_INVALID', `disk table '${definition.name}' needs a store and a keyspace`)
   }

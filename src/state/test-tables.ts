@@ -112,7 +112,8 @@ export class TestTable {
     }
     const first = this.#end
     this.#end += unit.count === 0 ? 0 : unit.count + this.#gap
-    if (unit.batch !== null || this.definition.store === 'disk') this.table.committed(first)
+    const hasChangelog = this.definition.store === 'memory' || this.options.local !== undefined
+    if (unit.batch !== null || !hasChangelog) this.table.committed(first)
     this.#batches = this.#batches.filter(batch => batch.last >= this.table.trimBefore)
   }
 

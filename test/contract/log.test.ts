@@ -7,7 +7,8 @@ import type { KeyValueStore } from '../../src/log/key-value.ts'
 import { LmdbStore } from '../../src/log/lmdb-store.ts'
 import { SimulatedStore } from '../../src/testing/simulated-store.ts'
 import { systemClock } from '../../src/time/clock.ts'
-import { describeLog, type LogSession } from './log-contract.ts'
+import { describeLog } from './log-contract.ts'
+import type { LogSession } from './log-session.ts'
 
 function folder(): string {
   return mkdtempSync(join(tmpdir(), 'aldebaran-log-'))

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { openLog } from '../../src/log/host.ts'
-import { readAll } from '../contract/log-contract.ts'
+import { readAll } from '../contract/log-data.ts'
 
 const ROUNDS = 20
 const PROGRAM = new URL('./programs/log-writer.ts', import.meta.url).pathname

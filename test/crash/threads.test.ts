@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { embedded, Producer, type Running, run } from '../../src/index.ts'
-import { withCode } from '../contract/log-contract.ts'
+import { withCode } from '../contract/log-data.ts'
 import { breakLog } from './programs/break-log.ts'
 import { done, KEYS, mortal, type Order, orders } from './programs/mortal-application.ts'
 

@@ -14,7 +14,7 @@ import { Producer } from '../../src/runtime/producer.ts'
 import { drive } from '../../src/testing/drive.ts'
 import { SimulatedStore } from '../../src/testing/simulated-store.ts'
 import { VirtualClock } from '../../src/time/clock.ts'
-import { withCode } from '../contract/log-contract.ts'
+import { withCode } from '../contract/log-data.ts'
 import {
   alertsOf,
   app,

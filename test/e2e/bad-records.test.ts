@@ -12,7 +12,7 @@ import { drive } from '../../src/testing/drive.ts'
 import { readTopic } from '../../src/testing/read-topic.ts'
 import { SimulatedStore } from '../../src/testing/simulated-store.ts'
 import { VirtualClock } from '../../src/time/clock.ts'
-import { batchOf, readAll } from '../contract/log-contract.ts'
+import { batchOf, readAll } from '../contract/log-data.ts'
 import {
   alertsOf,
   app,

@@ -85,7 +85,7 @@ describe('mirror', () => {
           await processed(running)
           const { code, err, lines } = await command(args)
           assert.equal(code, 0, err)
-          records.push(lines[0].records)
+          records.push(lines[0]!.records)
         }
         assert.deepEqual(records, [3, 3], 'a request, a purchase and an alert each time')
         const host = await openLog({ path: to, readOnly: true })
@@ -121,8 +121,8 @@ describe('cluster', () => {
           const { code, err, lines } = await command(['cluster'], { ALDEBARAN_URL: server.url })
           assert.equal(code, 0, err)
           assert.equal(lines.length, 1)
-          assert.deepEqual(lines[0].active, ['audit/0', 'audit/1', 'intake/0', 'intake/1'])
-          assert.equal(lines[0].endpoint, null)
+          assert.deepEqual(lines[0]!.active, ['audit/0', 'audit/1', 'intake/0', 'intake/1'])
+          assert.equal(lines[0]!.endpoint, null)
         } finally {
           await server.close()
         }

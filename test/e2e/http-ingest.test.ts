@@ -15,7 +15,7 @@ const NOTES = '/topics/notes/records'
 
 async function valuesOf(topic: string, key: string): Promise<unknown[]> {
   const { body } = await site.get(`/topics/${topic}/records?key=${encodeURIComponent(key)}&limit=1000`)
-  return body.records.map((record: { value: unknown }) => record.value)
+  return body.records.map(record => record.value)
 }
 
 test('one value is taken and its key found by the code', async () => {
@@ -38,11 +38,7 @@ test('of an array the good values are appended and the bad ones told with index 
   assert.equal(answer.body.accepted, 2)
   assert.equal(answer.body.rejected, 2)
   assert.deepEqual(
-    answer.body.errors.map((error: { index: number; code: string; path: string }) => [
-      error.index,
-      error.code,
-      error.path,
-    ]),
+    answer.body.errors.map(error => [error.index, error.code, error.path]),
     [
       [1, 'VALUE_INVALID', 'id'],
       [2, 'VALUE_INVALID', 'more'],
@@ -62,7 +58,7 @@ test('with atomic=true one bad value refuses all', async () => {
   assert.equal(answer.body.accepted, 0)
   assert.equal(answer.body.rejected, 2)
   assert.deepEqual(
-    answer.body.errors.map((error: { index: number; path: string }) => [error.index, error.path]),
+    answer.body.errors.map(error => [error.index, error.path]),
     [[1, 'client']],
   )
   assert.deepEqual(await valuesOf('orders', '31'), [])
@@ -99,7 +95,7 @@ test('records bring key, timestamp, headers and partition of their own', async (
   })
   assert.equal(answer.body.accepted, 2)
   assert.deepEqual(
-    answer.body.errors.map((error: { index: number; code: string }) => [error.index, error.code]),
+    answer.body.errors.map(error => [error.index, error.code]),
     [
       [2, 'PARTITION_UNKNOWN'],
       [3, 'VALUE_INVALID'],
@@ -108,11 +104,11 @@ test('records bring key, timestamp, headers and partition of their own', async (
       [6, 'VALUE_INVALID'],
     ],
   )
-  const [record] = (await site.get(`${NOTES}?key=k`)).body.records
+  const record = (await site.get(`${NOTES}?key=k`)).body.records[0]!
   assert.deepEqual(record.headers, { one: 'x', two: ['y', 'z'], none: null })
   assert.equal(record.timestamp, 1234)
   const { records } = (await site.get(`${NOTES}?partition=2&from=earliest`)).body
-  assert.equal(records.find((one: { value: unknown }) => one.value === 'no key').key, null)
+  assert.equal(records.find(one => String(one.value) === 'no key')!.key, null)
 })
 
 test('NDJSON tells errors with their lines, and takes a record a line with wrap=records', async () => {
@@ -120,7 +116,7 @@ test('NDJSON tells errors with their lines, and takes a record a line with wrap=
   const answer = await site.post(`${NOTES}?key=lines`, Buffer.from(lines, 'latin1'), 'application/x-ndjson')
   assert.equal(answer.body.accepted, 2)
   assert.deepEqual(
-    answer.body.errors.map((error: { line: number; code: string }) => [error.line, error.code]),
+    answer.body.errors.map(error => [error.line, error.code]),
     [
       [3, 'BODY_INVALID'],
       [4, 'BODY_INVALID'],
@@ -145,7 +141,7 @@ test('CSV fields become what the schema wants', async () => {
   const answer = await site.post(ORDERS, csv, 'text/csv')
   assert.equal(answer.body.accepted, 2)
   assert.deepEqual(
-    answer.body.errors.map((error: { line: number; path: string | null }) => [error.line, error.path]),
+    answer.body.errors.map(error => [error.line, error.path]),
     [
       [3, 'amount'],
       [4, null],
@@ -176,7 +172,7 @@ test('Avro values are taken as they are, one or framed, when they fit', async ()
   const several = await site.post(`${ORDERS}?framed=true`, framed, 'application/avro-binary')
   assert.equal(several.body.accepted, 2)
   assert.deepEqual(
-    several.body.errors.map((error: { index: number; code: string }) => [error.index, error.code]),
+    several.body.errors.map(error => [error.index, error.code]),
     [[1, 'VALUE_UNDECODABLE']],
   )
   assert.equal((await valuesOf('orders', '52')).length, 1)

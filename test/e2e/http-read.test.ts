@@ -16,12 +16,6 @@ before(async () => {
 })
 after(() => site.close())
 
-interface Seen {
-  partition: number
-  offset: number
-  value: { i: number }
-}
-
 test('health and readiness are told', async () => {
   assert.deepEqual((await site.get('/health')).body, { status: 'ok', problems: [] })
   assert.deepEqual((await site.get('/ready')).body, { ready: true, problems: [] })
@@ -29,7 +23,7 @@ test('health and readiness are told', async () => {
 
 test('topics are listed with what they hold, internal ones when asked for', async () => {
   const { topics } = (await site.get('/topics')).body
-  const notes = topics.find((topic: { name: string }) => topic.name === 'notes')
+  const notes = topics.find(topic => topic.name === 'notes')!
   assert.equal(notes.partitions, 3)
   assert.equal(notes.records, 30)
   assert.ok(notes.bytes > 0)
@@ -45,7 +39,7 @@ test('a topic is shown with its partitions and schemas', async () => {
   assert.equal(body.key.format, 'int64')
   assert.equal(JSON.parse(body.value.definition).name, 'Order')
   assert.deepEqual(
-    body.partitionList.map((one: { partition: number; start: number }) => [one.partition, one.start]),
+    body.partitionList.map(one => [one.partition, one.start]),
     [
       [0, 0],
       [1, 0],
@@ -57,7 +51,7 @@ test('a topic is shown with its partitions and schemas', async () => {
 test('without from the newest records come, in the order of time', async () => {
   const { body } = await site.get('/topics/notes/records?limit=7')
   assert.deepEqual(
-    body.records.map((record: Seen) => record.value.i),
+    body.records.map(record => record.value.i),
     [23, 24, 25, 26, 27, 28, 29],
   )
 })
@@ -68,7 +62,7 @@ test('next leads through all records, each once', async () => {
   for (let complete = false; !complete; ) {
     const { body } = await site.get(`/topics/notes/records?from=${from}&limit=4`)
     assert.ok(body.records.length <= 4)
-    seen.push(...body.records.map((record: Seen) => record.value.i))
+    seen.push(...body.records.map(record => record.value.i))
     from = body.next
     complete = body.complete
   }
@@ -79,11 +73,11 @@ test('next leads through all records, each once', async () => {
 })
 
 test('records are found by time, offset and key', async () => {
-  const since = (await site.get('/topics/notes/records?time=1025&limit=100')).body.records as Seen[]
+  const since = (await site.get('/topics/notes/records?time=1025&limit=100')).body.records
   assert.deepEqual(since.map(record => record.value.i).sort(), [25, 26, 27, 28, 29])
-  const [second] = (await site.get('/topics/notes/records?partition=0&from=1&limit=1')).body.records as Seen[]
+  const [second] = (await site.get('/topics/notes/records?partition=0&from=1&limit=1')).body.records
   assert.deepEqual([second!.partition, second!.offset], [0, 1])
-  const ofKey = (await site.get('/topics/notes/records?key=key-9&from=latest')).body.records as Seen[]
+  const ofKey = (await site.get('/topics/notes/records?key=key-9&from=latest')).body.records
   assert.deepEqual(
     ofKey.map(record => record.value.i),
     [9],
@@ -117,31 +111,29 @@ test('what cannot be decoded is shown as base64 with the reason', async () => {
   batch.append(2, Buffer.from('bad'), 0, 3, null, -1, -1)
   await site.running.log.commit({ appends: [{ topic: 'notes', partition: 1, batch: batch.finish() }] })
   const { records } = (await site.get('/topics/notes/records?partition=1&limit=2')).body
-  assert.equal(records[0].value, null)
-  assert.equal(records[0].valueBase64, Buffer.from('{"half').toString('base64'))
-  assert.equal(records[0].valueError.code, 'VALUE_UNDECODABLE')
-  assert.equal(records[1].value, null)
-  assert.equal('valueError' in records[1], false)
+  assert.equal(records[0]!.value, null)
+  assert.equal(records[0]!.valueBase64, Buffer.from('{"half').toString('base64'))
+  assert.equal(records[0]!.valueError.code, 'VALUE_UNDECODABLE')
+  assert.equal(records[1]!.value, null)
+  assert.equal('valueError' in records[1]!, false)
 })
 
 test('lag is told by group, topic and partition', async () => {
   const { body } = await site.get('/lag')
   assert.equal(body.total, 0)
   assert.deepEqual(
-    body.lag.map((one: { group: string; topic: string; partition: number }) => [one.group, one.topic, one.partition]),
+    body.lag.map(one => [one.group, one.topic, one.partition]),
     [
       ['shop.shop', 'orders', 0],
       ['shop.shop', 'orders', 1],
     ],
   )
-  assert.ok(
-    body.lag.every((one: { position: number; end: number; lag: number }) => one.position === one.end && one.lag === 0),
-  )
+  assert.ok(body.lag.every(one => one.position === one.end && one.lag === 0))
   assert.equal((await site.get('/lag?group=nobody')).body.error.code, 'NOT_FOUND')
 })
 
 test('tables are listed with their fields', async () => {
-  const [table] = (await site.get('/tables')).body.tables
+  const table = (await site.get('/tables')).body.tables[0]!
   assert.equal(table.table, 'books')
   assert.equal(table.rows, 20)
   assert.deepEqual(table.timers, { forget: 'processing' })
@@ -164,14 +156,14 @@ test('rows of all partitions come in the order of their keys, page by page', asy
   let from: string | null = ''
   while (from !== null) {
     const { body } = await site.get(`/tables/shop/books/rows?limit=6${from === '' ? '' : `&from=${from}`}`)
-    keys.push(...body.rows.map((row: { key: number }) => row.key))
+    keys.push(...body.rows.map(row => row.key))
     from = body.next
   }
   // As bytes, big-endian: negative numbers have the high bit and come last.
   assert.deepEqual(keys, [...Array.from({ length: 15 }, (_, i) => i), -5, -4, -3, -2, -1])
   const some = (await site.get('/tables/shop/books/rows?from=3&to=6')).body.rows
   assert.deepEqual(
-    some.map((row: { key: number }) => row.key),
+    some.map(row => row.key),
     [3, 4, 5],
   )
 })

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type HttpSettings, serve } from '../../src/http/serve.ts'
 import type { Running } from '../../src/runtime/start.ts'
+import type { BodyAnswer, EventAnswer } from './answers.ts'
 import { startShop } from './http-application.ts'
 
 export interface Answer {
   status: number
   headers: Headers
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
-  body: any
+  body: BodyAnswer
   text: string
 }
 
@@ -80,8 +80,7 @@ async function answerOf(response: Response): Promise<Answer> {
 export interface ServerEvent {
   id: string | null
   event: string
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into events of every shape
-  data: any
+  data: EventAnswer
 }
 
 /** Server-sent events, one at a time. Ends the connection when the loop is left. */

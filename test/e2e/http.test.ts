@@ -102,20 +102,20 @@ test('the stats say what there is, and come by themselves', async () => {
   await site.processed()
   const graphs: string[] = []
   for await (const { data } of events(`${site.url}/stats/stream`)) {
-    const [shop] = data.applications
+    const shop = data.applications[0]!
     graphs.push(JSON.stringify(shop.graph))
     if (shop.totals.recordsIn === 0) continue
     assert.equal(data.status, 'ok')
-    assert.equal(shop.tables[0].rows, 1)
+    assert.equal(shop.tables[0]!.rows, 1)
     assert.equal(shop.workers.length, 2)
-    assert.equal(shop.groups[0].lag, 0)
-    assert.equal(shop.topics.find((topic: { name: string }) => topic.name === 'orders').records, 1)
+    assert.equal(shop.groups[0]!.lag, 0)
+    assert.equal(shop.topics.find(topic => topic.name === 'orders')!.records, 1)
     assert.ok(shop.memory.limit > shop.memory.used)
     if (graphs.length >= 2) break
   }
   assert.equal(graphs[0], graphs[1])
-  const { graph } = (await site.get('/stats')).body.applications[0]
-  const ids = new Set(graph.nodes.map((node: { id: string }) => node.id))
+  const { graph } = (await site.get('/stats')).body.applications[0]!
+  const ids = new Set(graph.nodes.map(node => node.id))
   assert.equal(ids.size, graph.nodes.length)
   for (const { from, to } of graph.edges) assert.ok(ids.has(from) && ids.has(to))
   assert.ok(ids.has('topic:orders') && ids.has('table:shop/books') && ids.has('topic:totals'))
@@ -169,7 +169,7 @@ test('OpenAPI names every route, with its body and answers', async () => {
     '/topics/{topic}/records',
     '/topics/{topic}/tail',
   ])
-  assert.ok('text/csv' in paths['/topics/{topic}/records'].post.requestBody.content)
+  assert.ok('text/csv' in paths['/topics/{topic}/records']!.post!.requestBody.content)
 })
 
 test('closing ends streams and frees the port', async () => {

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable, Writable } from 'node:stream'
 import { after, before, test } from 'node:test'
-import { runCommandLine } from '../../src/cli/program.ts'
+import { aldebaran } from './command-here.ts'
 import { TestSite } from './http-site.ts'
 
 const TOKEN = 'a-token-of-enough-characters'
@@ -20,35 +19,11 @@ after(async () => {
   await rm(folder, { recursive: true })
 })
 
-class Captured extends Writable {
-  text = ''
-  readonly isTTY: boolean
-  columns = 100
-
-  constructor(isTTY: boolean) {
-    super()
-    this.isTTY = isTTY
-  }
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString()
-    done()
-  }
-}
-
 async function schemas(args: string[], options: { input?: string; terminal?: boolean; token?: string } = {}) {
-  const stdout = new Captured(options.terminal === true)
-  const stderr = new Captured(false)
-  const code = await runCommandLine(['schemas', ...args], {
-    stdin: Readable.from([Buffer.from(options.input ?? '')]),
-    stdout,
-    stderr,
-    env: { NO_COLOR: '1', ALDEBARAN_URL: site.url, ALDEBARAN_TOKEN: options.token ?? TOKEN },
-    on: () => {},
-    off: () => {},
-    exit: () => {},
-  })
-  return { code, out: stdout.text, err: stderr.text }
+  const { token = TOKEN, ...others } = options
+  const env = { ALDEBARAN_URL: site.url, ALDEBARAN_TOKEN: token }
+  const { code, out, err } = await aldebaran(['schemas', ...args], { ...others, env })
+  return { code, out, err }
 }
 
 const record = (...fields: object[]) => JSON.stringify({ type: 'record', name: 'Order', fields })

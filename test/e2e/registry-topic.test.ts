@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { serve } from '../../src/http/serve.ts'
 import { embedded, Producer, type Running, schemaRegistry } from '../../src/index.ts'
 import { start } from '../../src/runtime/start.ts'
 import { readDeadLetters, readTopic } from '../../src/testing/read-topic.ts'
@@ -108,4 +109,33 @@ test('an id that the registry does not know, and a schema that cannot be read, m
     letters().map(letter => letter.code),
     ['VALUE_UNDECODABLE', 'VALUE_UNDECODABLE'],
   )
+})
+
+test('what comes over HTTP while the registry is away may be sent again, and nothing of it was written', async () => {
+  const { end } = running.log.partition('readings', 0)
+  const server = await serve([running], { port: 0, tokens: [] })
+  const post = () =>
+    fetch(`${server.url}/topics/readings/records?key=50`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '[{"id":50,"note":null},{"id":"no number"}]',
+    })
+  try {
+    gate.otherwise = 'shut'
+    const refused = await post()
+    assert.equal(refused.status, 503)
+    assert.equal(refused.headers.get('retry-after'), '1')
+    const { error } = (await refused.json()) as { error: { code: string } }
+    assert.match(error.code, /^(SCHEMA_PENDING|REGISTRY_UNREACHABLE)$/)
+    assert.equal(running.log.partition('readings', 0).end, end)
+    gate.otherwise = 'open'
+    let taken = await post()
+    for (; taken.status === 503; taken = await post()) await running.log.changed(50)
+    const { accepted, rejected } = (await taken.json()) as { accepted: number; rejected: number }
+    assert.deepEqual({ accepted, rejected }, { accepted: 1, rejected: 1 })
+    assert.equal(running.log.partition('readings', 0).end, end + 1)
+  } finally {
+    gate.otherwise = 'open'
+    await server.close()
+  }
 })

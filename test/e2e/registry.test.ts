@@ -13,20 +13,30 @@ before(async () => {
 })
 after(() => site.close())
 
-interface Answer {
-  status: number
-  type: string | undefined
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
-  body: any
+/** The fields that tests look at, of every answer. */
+interface Body {
+  message: string
+  error_code: number
+  id: number
+  version: number
+  schema: string
+  is_compatible: boolean
+  messages: string[]
 }
 
-async function ask(method: string, path: string, body?: unknown, type = TYPE): Promise<Answer> {
+interface Answer<T> {
+  status: number
+  type: string | undefined
+  body: T
+}
+
+async function ask<T = Body>(method: string, path: string, body?: unknown, type = TYPE): Promise<Answer<T>> {
   const init = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': type } }
   const response = await fetch(`${site.url}/registry${path}`, { method, ...init })
   return {
     status: response.status,
     type: response.headers.get('content-type')?.split(';')[0],
-    body: await response.json(),
+    body: (await response.json()) as T,
   }
 }
 
@@ -71,15 +81,16 @@ test('one text has one id, in every subject and however it is spaced and ordered
   })
   assert.equal((await ask('GET', '/subjects/ids-2/versions/-1')).body.version, 2)
   assert.deepEqual((await ask('POST', '/subjects/ids-2', { schema: record(A) })).body.version, 1)
-  const all = (await ask('GET', '/schemas?subjectPrefix=ids-&latestOnly=true')).body
+  const all = (await ask<{ subject: string; version: number }[]>('GET', '/schemas?subjectPrefix=ids-&latestOnly=true'))
+    .body
   assert.deepEqual(
-    all.map((one: { subject: string; version: number }) => [one.subject, one.version]),
+    all.map(one => [one.subject, one.version]),
     [
       ['ids-1', 1],
       ['ids-2', 2],
     ],
   )
-  assert.equal((await ask('GET', '/schemas?subjectPrefix=ids-&offset=1&limit=1')).body.length, 1)
+  assert.equal((await ask<unknown[]>('GET', '/schemas?subjectPrefix=ids-&offset=1&limit=1')).body.length, 1)
   assert.equal((await ask('POST', '/subjects/ids-3/versions?normalize=true', { schema: record(A) })).body.id, id)
 })
 
@@ -145,7 +156,7 @@ test('levels decide what may be registered, for all subjects or for one', async 
   assert.deepEqual((await ask('POST', `${check}/latest`, draft)).body, { is_compatible: false })
   const verbose = (await ask('POST', `${check}/1?verbose=true`, draft)).body
   assert.equal(verbose.is_compatible, false)
-  assert.match(verbose.messages[0], /c is not written and has no default/)
+  assert.match(verbose.messages[0]!, /c is not written and has no default/)
   assert.deepEqual((await ask('POST', check, { schema: record(A, B) })).body, { is_compatible: true })
   assert.deepEqual(await refusal('POST', `${check}/7`, draft), [404, 40402])
 
@@ -187,7 +198,7 @@ test('what is deleted softly can still be read, and what is deleted for good is 
   assert.deepEqual((await ask('DELETE', '/subjects/gone')).body, [2, 3])
   assert.deepEqual(await refusal('DELETE', '/subjects/gone'), [404, 40404])
   assert.deepEqual(await refusal('GET', '/subjects/gone/versions'), [404, 40401])
-  assert.ok(!(await ask('GET', '/subjects?subjectPrefix=gone')).body.includes('gone'))
+  assert.ok(!(await ask<string[]>('GET', '/subjects?subjectPrefix=gone')).body.includes('gone'))
   assert.deepEqual((await ask('GET', '/subjects?subjectPrefix=gone&deleted=true')).body, ['gone'])
   assert.deepEqual((await ask('DELETE', '/subjects/gone?permanent=true')).body, [1, 2, 3])
   assert.deepEqual((await ask('GET', '/subjects?subjectPrefix=gone&deleted=true')).body, [])

@@ -15,7 +15,7 @@ import { Producer } from '../../src/runtime/producer.ts'
 import { drive } from '../../src/testing/drive.ts'
 import { SimulatedStore } from '../../src/testing/simulated-store.ts'
 import { VirtualClock } from '../../src/time/clock.ts'
-import { batchOf, withCode } from '../contract/log-contract.ts'
+import { batchOf, withCode } from '../contract/log-data.ts'
 import {
   alertsOf,
   appendOrders,

@@ -8,7 +8,7 @@ import { AldebaranError, ERROR_CODES, type ErrorCode } from '../../src/errors.ts
 import { storeFile } from '../../src/log/host.ts'
 import { FORMAT_KEY, topicKey } from '../../src/log/keys.ts'
 import type { LmdbStore } from '../../src/log/lmdb-store.ts'
-import { batchOf, withCode } from '../contract/log-contract.ts'
+import { batchOf, withCode } from '../contract/log-data.ts'
 import { alertsOf, appendOrders, IDS, inFolder, processed, startAuditor, withAuditor } from './auditor.ts'
 import { fillClosed, inStore } from './spoil-store.ts'
 

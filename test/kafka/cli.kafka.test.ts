@@ -66,6 +66,18 @@ describe('commands on an application that runs on Kafka', () => {
     )
   })
 
+  test('the metrics tell of requests by api, and of the epochs of its workers', async () => {
+    const text = await (await fetch(`${nodes[0]!.url}/metrics`)).text()
+    for (const api of ['Fetch', 'Metadata', 'InitProducerId']) {
+      assert.match(
+        text,
+        new RegExp(`^aldebaran_kafka_requests_total\\{api="${api}",application="${name}"\\} [1-9]`, 'm'),
+      )
+    }
+    const epochs = [...text.matchAll(/^aldebaran_kafka_member_epoch\{group="([^"]+)",worker="0",.*\} [1-9]\d*$/gm)]
+    assert.deepEqual(epochs.map(match => match[1]).sort(), [`${name}.audit`, `${name}.intake`])
+  })
+
   test('what is produced on one node is read, and its rows are found, on the other', async () => {
     const order = '{"id":"o-1","#shares":100,"client":"ACME","stock":"XYZ"}'
     const bought = '{"id":"p-1","initial_order_id":"o-1","#shares":130,"stock":"XYZ"}'
@@ -83,7 +95,7 @@ describe('commands on an application that runs on Kafka', () => {
         [['o-1', 'OVERBOUGHT']],
       )
       const row = await ask(node, 'table', 'get', 'audit', 'books', 'o-1')
-      assert.equal(row.lines[0].fields.purchased, 130)
+      assert.equal(row.lines[0]!.fields.purchased, 130)
       assert.equal((await ask(node, 'table', 'scan', 'audit', 'books')).lines.length, 1)
     }
   })

@@ -3,14 +3,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { LineAnswer } from '../e2e/answers.ts'
 
 const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
 
 export interface Outcome {
   code: number | null
   err: string
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into output of every shape
-  lines: any[]
+  lines: LineAnswer[]
 }
 
 export function spawnCommand(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
@@ -32,7 +32,7 @@ export async function command(args: readonly string[], env: NodeJS.ProcessEnv = 
   child.stdin.end(input)
   const [code] = (await once(child, 'close')) as [number | null]
   const lines = out.split('\n').filter(line => line !== '')
-  return { code, err, lines: lines.map(line => JSON.parse(line) as unknown) }
+  return { code, err, lines: lines.map(line => JSON.parse(line) as LineAnswer) }
 }
 
 /** Resolves with the address that `run` prints; throws when it ends before. */

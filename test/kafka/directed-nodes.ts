@@ -47,6 +47,8 @@ export class PretendedWorker implements AssignedWorker {
   owned: Owned = NOTHING_OWNED
   /** While true, it lets go of nothing. */
   holdsOn = false
+  /** How far behind it is with what it follows, records. */
+  lag = 0
   readonly #name: string
   readonly #ownership: Ownership
   readonly #listeners: (() => void)[] = []
@@ -80,6 +82,11 @@ export class PretendedWorker implements AssignedWorker {
     this.#follow()
   }
 
+  catchUp(): void {
+    this.lag = 0
+    this.#follow()
+  }
+
   #follow(): void {
     const { active, standby } = this.#assignment
     const had = [...this.owned.active, ...this.owned.closing]
@@ -94,7 +101,7 @@ export class PretendedWorker implements AssignedWorker {
       active: [...active],
       restoring: [],
       closing: this.holdsOn ? leaving : [],
-      standby: standby.map(id => ({ id, lag: 0 })),
+      standby: standby.map(id => ({ id, lag: this.lag })),
     }
     for (const listener of this.#listeners) listener()
     this.#ownership.emit('change')
@@ -119,6 +126,8 @@ export interface NodeSettings {
   readonly protocol: GroupProtocol
   readonly nodes: PretendedNode[]
   readonly workers?: number
+  /** Of its workers. */
+  readonly lag?: number
   readonly standbys?: number
   /** Its own by default. */
   readonly cluster?: Cluster
@@ -143,6 +152,7 @@ export async function beginNode(settings: NodeSettings): Promise<PretendedNode> 
     { length: settings.workers ?? 1 },
     (_, i) => new PretendedWorker(`${name}-${i}`, ownership),
   )
+  for (const worker of workers) worker.lag = settings.lag ?? 0
   const epochs: PretendedNode['epochs'] = []
   const reports: string[] = []
   const directorSettings: DirectorSettings = {
@@ -162,6 +172,7 @@ export async function beginNode(settings: NodeSettings): Promise<PretendedNode> 
     onMoved: group => {
       for (const node of nodes) if (node.name !== name) node.director.hurry(group)
     },
+    onWarm: async (target, ...warm) => nodes.find(one => one.name === target)?.director.warm(...warm) ?? null,
     report: (_level, message, details) => {
       reports.push(`${message} ${JSON.stringify(details)}`)
       ownership.emit('change')

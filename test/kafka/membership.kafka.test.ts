@@ -76,6 +76,11 @@ async function commitPosition({ cluster, director }: PretendedNode, topic: strin
   return codeOf(answer)
 }
 
+/** It has a table. */
+function stateful(task: string): boolean {
+  return task.startsWith('counting-2/')
+}
+
 /** Numbers from 0 to 1 that are the same in every run. */
 function seeded(seed: number): () => number {
   let state = seed
@@ -217,7 +222,6 @@ for (const protocol of ['streams', 'classic'] as const) {
       await makeTopics(bootstrap, topicsOf(scene.application))
       const [a, b, c] = [await scene.begin('a'), await scene.begin('b'), await scene.begin('c')]
       await scene.balanced({ 'a-0': 4, 'b-0': 4, 'c-0': 4 })
-      const stateful = (task: string) => task.startsWith('counting-2/')
       await scene.ownership.until(
         () =>
           [a!, b!, c!].flatMap(({ workers }) => workers[0]!.owned.standby.filter(({ id }) => stateful(id))).length >=
@@ -347,6 +351,25 @@ for (const protocol of ['streams', 'classic'] as const) {
     })
   })
 }
+
+test('a task with tables stays until the member that is to have it has nearly read them', async t => {
+  const { bootstrap } = await kafkaBroker()
+  const scene = new Scene(bootstrap, 'streams')
+  t.after(() => scene.end())
+  await makeTopics(bootstrap, topicsOf(scene.application))
+  const a = await scene.begin('a')
+  await scene.balanced({ 'a-0': TASKS })
+  scene.ownership.cold.clear()
+  const b = await scene.begin('b', { lag: 1_000_000 })
+  const [worker] = b.workers
+  const following = (): string[] => worker!.owned.standby.map(({ id }) => id).filter(stateful)
+  await scene.ownership.until(() => following().length > 0)
+  assert.equal(a.workers[0]!.owned.active.length, TASKS)
+  worker!.catchUp()
+  await scene.balanced({ 'a-0': TASKS / 2, 'b-0': TASKS / 2 })
+  assert.deepEqual([...scene.ownership.cold].filter(stateful), [])
+  assert.deepEqual(scene.ownership.conflicts, [])
+})
 
 describe('the shape of a pipeline in a streams group', () => {
   test('a version with another table joins the nodes of the version before', async t => {

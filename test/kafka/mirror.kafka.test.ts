@@ -138,7 +138,7 @@ describe('mirror, killed with -9 in the middle', () => {
       const { code, err } = await command(args)
       assert.equal(code, 0, err)
       const again = await command(args)
-      assert.equal(again.lines[0].records, 0, 'there is nothing more to copy')
+      assert.equal(again.lines[0]!.records, 0, 'there is nothing more to copy')
 
       const copy = await withLog(locationOf(to()), true, ({ log }) => readAll(log, topic))
       assert.equal(copy.length, PARTITIONS)

@@ -5,7 +5,7 @@ import { connectLog } from '../../src/log/client.ts'
 import type { CommitUnit, Log } from '../../src/log/contract.ts'
 import { type KafkaHost, openKafka } from '../../src/log/kafka/host.ts'
 import { parseKafkaLocation } from '../../src/log/kafka/location.ts'
-import { batchOf, readAll, until, withCode } from '../contract/log-contract.ts'
+import { batchOf, readAll, until, withCode } from '../contract/log-data.ts'
 import { kafkaBroker } from '../servers/kafka.ts'
 import { namespaced } from './namespaced-log.ts'
 

@@ -8,6 +8,7 @@
  */
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AldebaranError, messageOf } from '../../errors.ts'
 import { parseDuration } from '../../pipeline/units.ts'
 
@@ -104,7 +105,7 @@ export class RegistryTransport {
         this.#preferred = index
         return this.#result<T>(url, answer)
       }
-      if (round < this.#retries) await sleep(pause, request.background === true)
+      if (round < this.#retries) await sleep(pause, undefined, { ref: request.background !== true })
     }
     throw last!
   }
@@ -190,13 +191,6 @@ function authorizationOf(auth: RegistrySettings['auth'], url: URL): string | nul
   }
   if (username === '' && password === '') return null
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
-}
-
-function sleep(ms: number, background: boolean): Promise<void> {
-  return new Promise(resolve => {
-    const timer = setTimeout(resolve, ms)
-    if (background) timer.unref()
-  })
 }
 
 function parsed(text: string): unknown {

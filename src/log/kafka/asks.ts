@@ -12,6 +12,8 @@ export type Ask =
   | { kind: 'committed'; groups: readonly string[] | null }
   | { kind: 'topics' }
   | { kind: 'topic'; name: string }
+  /** What tells the topic from every other of its name, on any cluster. */
+  | { kind: 'identity'; topic: string }
   | { kind: 'create'; name: string; options: TopicOptions }
   | { kind: 'delete'; name: string }
 
@@ -26,6 +28,7 @@ export interface Answers {
   committed: Position[]
   topics: TopicInfo[]
   topic: TopicInfo | null
+  identity: string | null
   create: null
   delete: null
 }

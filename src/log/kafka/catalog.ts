@@ -16,6 +16,8 @@ export const CATALOG_TOPIC = 'aldebaran.catalog'
 
 export interface CatalogEntry {
   internal?: boolean
+  /** Only said of topics that the runtime made. */
+  compacted?: boolean
   key?: StoredSchema
   value?: StoredSchema
 }

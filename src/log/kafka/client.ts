@@ -5,11 +5,11 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { AldebaranError, ERROR_CODES, type ErrorCode } from '../../errors.ts'
+import { systemClock } from '../../time/clock.ts'
 import { ring } from '../bell.ts'
 import type {
-  CommitResult,
-  CommitUnit,
   From,
+  LocalTables,
   Log,
   LogCapabilities,
   PartitionInfo,
@@ -19,8 +19,9 @@ import type {
   TopicOptions,
 } from '../contract.ts'
 import { CONTROL_BELL, CONTROL_STATE } from '../ends.ts'
+import { LocalTableFolder } from '../local-table-folder.ts'
 import type { MailboxBuffers } from '../mailbox.ts'
-import { type Done, STOPPED, UnitSender } from '../unit-sender.ts'
+import { STOPPED, UnitSender } from '../unit-sender.ts'
 import type { Answers, Ask, FromClient, FromNetwork } from './asks.ts'
 import { KafkaReader, type ReaderHost, type Subscription } from './reader.ts'
 import { newRing } from './ring.ts'
@@ -33,6 +34,8 @@ export interface KafkaAddress {
   /** answered[0] counts the answers of the port. */
   readonly answered: SharedArrayBuffer
   readonly capabilities: LogCapabilities
+  /** The folder for disk tables; null: there is none. */
+  readonly tables: string | null
   readonly transfer: readonly MessagePort[]
 }
 
@@ -41,9 +44,9 @@ const CHECK_MS = 1000
 
 type Outcome = { answer: unknown } | { error: AldebaranError }
 
-export class KafkaClient implements Log, ReaderHost {
+export class KafkaClient extends UnitSender implements Log, ReaderHost {
   readonly capabilities: LogCapabilities
-  readonly #sender: UnitSender
+  readonly localTables: LocalTables | undefined
   readonly #control: Int32Array
   readonly #port: MessagePort
   readonly #answered: Int32Array
@@ -53,8 +56,9 @@ export class KafkaClient implements Log, ReaderHost {
   #closed = false
 
   constructor(address: KafkaAddress) {
+    super(address.mailbox, address.control, false)
     this.capabilities = address.capabilities
-    this.#sender = new UnitSender(address.mailbox, address.control, false)
+    this.localTables = this.#tablesIn(address.tables)
     this.#control = new Int32Array(address.control)
     this.#port = address.port
     this.#answered = new Int32Array(address.answered)
@@ -121,36 +125,12 @@ export class KafkaClient implements Log, ReaderHost {
     throw noTables()
   }
 
-  submit(unit: CommitUnit, done: Done): void {
-    this.#sender.submit(unit, done)
-  }
-
-  commit(unit: CommitUnit): Promise<CommitResult> {
-    return this.#sender.commit(unit)
-  }
-
-  pump(): void {
-    this.#sender.pump()
-  }
-
-  wait(ms: number): void {
-    this.#sender.wait(ms)
-  }
-
-  changed(ms: number, signal?: AbortSignal): Promise<void> {
-    return this.#sender.changed(ms, signal)
-  }
-
-  wake(): void {
-    this.#sender.wake()
-  }
-
   async close(): Promise<void> {
-    if (this.#closed) return
-    if (!(await this.#sender.close())) return
+    if (!(await this.finish())) return
     for (const reader of [...this.#readers]) reader.close()
     this.#closed = true
     this.#port.close()
+    await this.localTables?.close()
   }
 
   // For readers
@@ -171,6 +151,12 @@ export class KafkaClient implements Log, ReaderHost {
 
   offsetAtTime(topic: string, partition: number, ms: number): number {
     return this.#ask({ kind: 'time', topic, partition, ms })
+  }
+
+  #tablesIn(folder: string | null): LocalTables | undefined {
+    if (folder === null) return undefined
+    const identityOf = (topic: string): string | null => this.#ask({ kind: 'identity', topic })
+    return new LocalTableFolder({ folder, clock: systemClock, identityOf })
   }
 
   #read(topic: string, partition: number, subscription: Subscription): KafkaReader {

@@ -2,7 +2,9 @@
  * The brokers as a client knows them: who leads which partition, who coordinates which group, and a connection to each
  * for each purpose. What it knows may be out of date; whoever is told so by a broker calls `refresh` or `forget…`.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { AldebaranError } from '../../errors.ts'
+import { backOff } from './back-off.ts'
 import { NetworkCounters } from './counters.ts'
 import { Connection, type ConnectionSettings, type Endpoint, LOOK_MS } from './wire/connection.ts'
 import { findCoordinator, metadata } from './wire/data-messages.ts'
@@ -32,11 +34,6 @@ const LOOKS = 4
 const SILENT_MS = 10_000
 
 export type CoordinatorKind = 'group' | 'transaction'
-
-/** A wait between two tries, ms: doubles up to the longest, and differs from client to client. */
-export function backOff(tries: number, longest = 1000): number {
-  return Math.min(longest, 10 * 2 ** Math.min(tries, 10)) * (0.8 + Math.random() * 0.4)
-}
 
 export class Cluster {
   readonly settings: ClusterSettings
@@ -167,7 +164,7 @@ export class Cluster {
     if (this.#closed) return Promise.reject(new AldebaranError('LOG_CLOSED', 'The log was closed'))
     const there = this.#connections.get(key)
     if (there !== undefined) return there
-    const opening = Connection.open(endpoint, this.settings)
+    const opening = Connection.open(endpoint, this.settings, this.counters)
     this.#connections.set(key, opening)
     const forget = (): void => {
       if (this.#connections.get(key) === opening) this.#connections.delete(key)
@@ -240,7 +237,7 @@ export class Cluster {
         if (!isPassing(error) || performance.now() > until) throw error
         await this.refresh().catch(() => {})
       }
-      await new Promise(resolve => setTimeout(resolve, backOff(tries, 250)))
+      await pause(backOff(tries, 250))
     }
   }
 
@@ -272,10 +269,6 @@ function topicOf(
       inSync: isr,
     })),
   }
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms))
 }
 
 /** It may go well another time. */

@@ -1,14 +1,17 @@
 /**
  * The copies of changelogs of a node, in a folder: TOPIC/PARTITION/ with `meta.json`, which says of which log it is, and
- * the segments. What is of another log, or in another format, is deleted.
+ * the segments. What is of another log, or in another format, is deleted; so is what no task of this node has used for a
+ * day (see copy-expiry.ts).
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../errors.ts'
+import { type Clock, systemClock } from '../../time/clock.ts'
 import type { GroupUnit } from '../group.ts'
 import type { Catalog } from './catalog.ts'
 import { ChangelogCopy, type CopyClient } from './changelog-copy.ts'
 import type { Cluster } from './cluster.ts'
+import { CopyExpiry, META } from './copy-expiry.ts'
 import { CopyFiles } from './copy-files.ts'
 import { NO_UUID } from './wire/types.ts'
 
@@ -28,12 +31,26 @@ export class CopyStore {
   readonly #opening = new Map<string, Promise<ChangelogCopy | null>>()
   /** Files that are being deleted. */
   readonly #leaving = new Map<string, Promise<void>>()
+  readonly #expiry: CopyExpiry
 
-  constructor(folder: string, cluster: Cluster, catalog: Catalog, report: ThreadReport) {
+  constructor(folder: string, cluster: Cluster, catalog: Catalog, report: ThreadReport, clock: Clock = systemClock) {
     this.#folder = folder
     this.#cluster = cluster
     this.#catalog = catalog
     this.report = report
+    this.#expiry = new CopyExpiry(folder, clock, {
+      inUse: (topic, partition) => {
+        const key = `${topic}/${partition}`
+        return this.#copies.get(topic)?.has(partition) === true || this.#opening.has(key) || this.#leaving.has(key)
+      },
+      remove: (topic, partition, path) =>
+        this.#leave(`${topic}/${partition}`, rm(path, { recursive: true, force: true })),
+    })
+  }
+
+  /** Deletes what was not used for long, when it is time to look for that. Never fails. */
+  look(): Promise<void> {
+    return this.#expiry.look()
   }
 
   /** The copy of a partition, made when there is none; null: there shall be none. Never fails. */
@@ -64,6 +81,7 @@ export class CopyStore {
   }
 
   async close(): Promise<void> {
+    await this.#expiry.close()
     const all = [...this.#copies.values()].flatMap(copies => [...copies.values()])
     this.#copies.clear()
     await Promise.all([...all.map(copy => copy.files.close()), ...this.#leaving.values()])
@@ -93,7 +111,9 @@ export class CopyStore {
   async #isChangelog(topic: string): Promise<boolean> {
     if (!topic.endsWith(CHANGELOG)) return false
     if (this.#catalog.get(topic).internal !== true) await this.#catalog.read()
-    return this.#catalog.get(topic).internal === true
+    // A disk table has its rows on this machine already.
+    const { internal, compacted } = this.#catalog.get(topic)
+    return internal === true && compacted !== true
   }
 
   /** False: nobody can tell of which log a copy would be. */
@@ -101,7 +121,7 @@ export class CopyStore {
     const cluster = this.#cluster.id
     const id = this.#cluster.topics.get(topic)?.id ?? NO_UUID
     if (cluster === null || id === NO_UUID) return false
-    const file = join(folder, 'meta.json')
+    const file = join(folder, META)
     const meta = JSON.stringify({ format: FORMAT, cluster, topic: id })
     if ((await readFile(file, 'utf8').catch(() => '')) === meta) return true
     await rm(folder, { recursive: true, force: true })
@@ -112,11 +132,14 @@ export class CopyStore {
 
   #drop(topic: string, partition: number, files: CopyFiles): void {
     this.#copies.get(topic)?.delete(partition)
-    const key = `${topic}/${partition}`
-    this.#leaving.set(
-      key,
-      files.remove().finally(() => this.#leaving.delete(key)),
-    )
+    void this.#leave(`${topic}/${partition}`, files.remove())
+  }
+
+  /** Nobody opens it until it is gone. */
+  async #leave(key: string, gone: Promise<void>): Promise<void> {
+    const leaving = gone.finally(() => this.#leaving.delete(key))
+    this.#leaving.set(key, leaving)
+    await leaving
   }
 
   #tell(topic: string, partition: number, error: unknown): void {

@@ -7,7 +7,8 @@
  */
 import type { AldebaranError } from '../../errors.ts'
 import { unknownTopic } from '../topics.ts'
-import { backOff, type Cluster, isPassing, refusal } from './cluster.ts'
+import { backOff } from './back-off.ts'
+import { type Cluster, isPassing, refusal } from './cluster.ts'
 import type { FetchedPartition } from './fetched-partition.ts'
 import type { Connection } from './wire/connection.ts'
 import { fetch } from './wire/data-messages.ts'

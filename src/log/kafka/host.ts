@@ -1,13 +1,14 @@
 /** Opens a log on Kafka: starts the network thread, and gives out clients and addresses. */
 import { extname } from 'node:path'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
-import { AldebaranError, ERROR_CODES, type ErrorCode } from '../../errors.ts'
+import { AldebaranError } from '../../errors.ts'
 import { type Compression, compressionCode } from '../../record/compression.ts'
-import { Bell, ring } from '../bell.ts'
+import { ring } from '../bell.ts'
 import type { Log } from '../contract.ts'
-import { CONTROL_BELL, CONTROL_STATE, CONTROL_WORDS } from '../ends.ts'
-import { ANSWERED, BELL, CLOSED, type MailboxBuffers, newMailbox, STATE, SUBMITTED } from '../mailbox.ts'
-import { CHECK_MS, CLOSING, RUNNING, STOPPED } from '../unit-sender.ts'
+import { CONTROL_BELL, CONTROL_WORDS } from '../ends.ts'
+import { type MailboxBuffers, newMailbox } from '../mailbox.ts'
+import { errorOf } from '../thread-failure.ts'
+import { ThreadHost } from '../thread-host.ts'
 import { type KafkaAddress, KafkaClient } from './client.ts'
 import { Cluster, type ClusterSettings } from './cluster.ts'
 import type { ThreadReport } from './copy-store.ts'
@@ -41,13 +42,18 @@ export interface KafkaOptions {
   readonly giveUpMs?: number
   /** The folder for copies of changelogs, which nobody else uses. Default: none are kept. */
   readonly copies?: string
+  /** The folder for disk tables, which nobody else uses. Default: none can be kept. */
+  readonly tables?: string
   /** Hears of what the network thread has to tell people. */
   readonly report?: ThreadReport
 }
 
-interface Client {
-  readonly name: string
-  readonly mailbox: MailboxBuffers
+/** A worker as a member of a group. */
+export interface GroupMembership {
+  readonly group: string
+  readonly worker: number
+  /** Grows whenever the group gives out tasks anew; 0 and less: it is not one of those that have tasks. */
+  readonly epoch: number
 }
 
 /**
@@ -78,56 +84,21 @@ export async function openKafka(options: KafkaOptions): Promise<KafkaHost> {
   return host
 }
 
-export class KafkaHost {
+export class KafkaHost extends ThreadHost<FromNetworkThread> {
   readonly options: KafkaOptions
-  /** Resolves when the network thread serves. */
-  readonly ready: Promise<void>
-  /** Resolves when the network thread has ended: with null after `close`, with its error otherwise. */
-  readonly stopped: Promise<AldebaranError | null>
   /** The brokers as this thread knows them, for what is not records: membership, administration. */
   readonly cluster: Cluster
   /** Of the network thread. */
   readonly counters: NetworkCounters
-  readonly #thread: Worker
-  readonly #control: Int32Array
-  #clients: Client[] = []
-  #own: Log[] = []
-  #closed = false
+  /** What workers are in groups, by group and worker. */
+  readonly #memberships = new Map<string, GroupMembership>()
   #nextOwn = 0
 
   constructor(thread: Worker, data: NetworkThreadData, options: KafkaOptions) {
+    super(thread, data.control, 'network thread')
     this.options = options
     this.cluster = new Cluster(data.cluster)
     this.counters = new NetworkCounters(data.counters)
-    this.#thread = thread
-    this.#control = new Int32Array(data.control)
-    const ready = Promise.withResolvers<void>()
-    const stopped = Promise.withResolvers<AldebaranError | null>()
-    this.ready = ready.promise
-    this.stopped = stopped.promise
-    let failure: AldebaranError | null = null
-    thread.on('message', (message: FromNetworkThread) => {
-      if (message.kind === 'ready') ready.resolve()
-      else if (message.kind === 'report') options.report?.(message.level, message.message, message.details)
-      else failure = errorOf(message)
-    })
-    thread.on('error', (error: Error) => {
-      failure = new AldebaranError('LOG_STOPPED', `The network thread ended: ${error.message}`, {}, error)
-    })
-    thread.on('exit', () => {
-      if (!this.#closed) failure ??= new AldebaranError('LOG_STOPPED', 'The network thread ended')
-      Atomics.compareExchange(this.#control, CONTROL_STATE, RUNNING, STOPPED)
-      for (const client of this.#clients) ring(new Int32Array(client.mailbox.words), BELL)
-      if (failure !== null) ready.reject(failure)
-      stopped.resolve(failure)
-    })
-  }
-
-  /** A client for this thread. It is closed with the host. */
-  client(): Log {
-    const log = new KafkaClient(this.#address(`client-${this.#nextOwn++}`, false))
-    this.#own.push(log)
-    return log
   }
 
   /** An address for one client, in this or any other thread of the process. */
@@ -153,15 +124,30 @@ export class KafkaHost {
 
   /** As whom a worker commits positions of a group from now on. */
   setMembership(worker: number, group: string, membership: Membership | null): void {
+    const key = `${group} ${worker}`
+    if (membership === null) this.#memberships.delete(key)
+    else this.#memberships.set(key, { group, worker, epoch: membership.epoch })
     this.#post({ kind: 'membership', client: `worker-${worker}`, group, membership })
   }
 
+  /** Requests sent since the start, by the names of their apis: for records, membership and administration. */
+  requests(): ReadonlyMap<string, number> {
+    const requests = new Map<string, number>()
+    this.counters.addRequestsTo(requests)
+    this.cluster.counters.addRequestsTo(requests)
+    return requests
+  }
+
+  /** As what the workers are members of groups. */
+  memberships(): GroupMembership[] {
+    return [...this.#memberships.values()]
+  }
+
   #address(name: string, ownsTasks: boolean, soleIds?: readonly string[]): KafkaAddress {
-    if (this.#closed) throw new AldebaranError('LOG_CLOSED', 'The log was closed')
-    this.#clients = this.#clients.filter(client => !isClosed(client.mailbox))
     const { options } = this
     const guarantee = options.guarantee ?? 'exactly-once'
     const mailbox = newMailbox()
+    this.admit(mailbox)
     const answered = new SharedArrayBuffer(4)
     const { port1, port2 } = new MessageChannel()
     const settings = {
@@ -174,22 +160,22 @@ export class KafkaHost {
       compression: compressionCode(options.compression ?? 'none'),
       giveUpMs: options.giveUpMs ?? 30_000,
     }
-    this.#clients.push({ name, mailbox })
     this.#post({ kind: 'client', settings, mailbox, port: port2, answered }, [port2])
     return {
       kind: 'kafka',
       mailbox,
-      control: this.#control.buffer as SharedArrayBuffer,
+      control: this.control.buffer as SharedArrayBuffer,
       port: port1,
       answered,
       capabilities: { denseOffsets: false, tables: false, durability: 'disk', fencing: 'positions' },
+      tables: this.options.tables ?? null,
       transfer: [port1],
     }
   }
 
   #post(message: ToNetwork, transfer: readonly MessagePort[] = []): void {
-    this.#thread.postMessage(message, [...transfer])
-    ring(this.#control, CONTROL_BELL)
+    this.thread.postMessage(message, [...transfer])
+    ring(this.control, CONTROL_BELL)
   }
 
   /**
@@ -197,37 +183,21 @@ export class KafkaHost {
    * answered, for only then does the log say where a successor has to start.
    */
   async release(address: { readonly mailbox: MailboxBuffers }): Promise<void> {
-    const words = new Int32Array(address.mailbox.words)
-    const bell = new Bell(words, BELL)
-    while (Atomics.load(words, SUBMITTED) !== Atomics.load(words, ANSWERED) && this.#serving()) {
-      await bell.changed(CHECK_MS)
-    }
-    Atomics.store(words, STATE, CLOSED)
-    ring(this.#control, CONTROL_BELL)
+    await this.closeMailbox(address.mailbox)
+    ring(this.control, CONTROL_BELL)
   }
 
-  /** Commits what was submitted, closes the clients of this thread, and ends the network thread. */
-  async close(): Promise<void> {
-    if (!this.#closed) {
-      await Promise.all(this.#own.map(log => log.close()))
-      this.#closed = true
-      Atomics.compareExchange(this.#control, CONTROL_STATE, RUNNING, CLOSING)
-      ring(this.#control, CONTROL_BELL)
-      this.cluster.close()
-    }
-    await this.stopped
+  protected connect(): Log {
+    return new KafkaClient(this.address())
   }
 
-  #serving(): boolean {
-    return Atomics.load(this.#control, CONTROL_STATE) < STOPPED
+  protected heard(message: FromNetworkThread): AldebaranError | null {
+    if (message.kind === 'failed') return errorOf(message) ?? new AldebaranError('LOG_STOPPED', message.message)
+    this.options.report?.(message.level, message.message, message.details)
+    return null
   }
-}
 
-function isClosed(mailbox: MailboxBuffers): boolean {
-  return Atomics.load(new Int32Array(mailbox.words), STATE) === CLOSED
-}
-
-function errorOf(message: Extract<FromNetworkThread, { kind: 'failed' }>): AldebaranError {
-  const code = message.code !== null && message.code in ERROR_CODES ? (message.code as ErrorCode) : 'LOG_STOPPED'
-  return new AldebaranError(code, message.message, message.details)
+  protected closing(): void {
+    this.cluster.close()
+  }
 }

@@ -3,10 +3,10 @@
  * own, so that neither a busy handler nor the main thread delays a commit that is under way.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import { AldebaranError, messageOf } from '../../errors.ts'
 import { Bell, ring } from '../bell.ts'
 import { CONTROL_BELL, CONTROL_STATE } from '../ends.ts'
 import { BELL, type MailboxBuffers } from '../mailbox.ts'
+import { failureOf, type ThreadFailure } from '../thread-failure.ts'
 import { unknownTopic } from '../topics.ts'
 import { CLOSING, DONE, STOPPED } from '../unit-sender.ts'
 import { Catalog } from './catalog.ts'
@@ -38,10 +38,10 @@ export type ToNetwork =
     }
   | { kind: 'membership'; client: string; group: string; membership: Membership | null }
 
+/** What it tells, beside `{ kind: 'ready' }`. */
 export type FromNetworkThread =
-  | { kind: 'ready' }
+  | ThreadFailure
   | { kind: 'report'; level: 'info' | 'warn'; message: string; details: Record<string, string | number> }
-  | { kind: 'failed'; code: string | null; message: string; details: Record<string, string | number | boolean | null> }
 
 /** How often the thread looks around though nothing rang. */
 const CHECK_MS = 1000
@@ -103,6 +103,7 @@ class Network {
         this.#mailboxes.delete(session)
         session.drop()
       }
+      void this.#copies?.look()
       await bell.changed(CHECK_MS)
     }
     await Promise.all([...this.#mailboxes.keys()].map(session => session.close()))
@@ -124,21 +125,15 @@ async function runThread(data: NetworkThreadData, port: NonNullable<typeof paren
   try {
     await network.connect()
     port.on('message', message => network.heard(message as ToNetwork))
-    port.postMessage({ kind: 'ready' } satisfies FromNetworkThread)
+    port.postMessage({ kind: 'ready' })
     await network.serve()
     network.end(DONE)
   } catch (error) {
     network.end(STOPPED)
-    port.postMessage(failure(error))
+    port.postMessage(failureOf(error) satisfies FromNetworkThread)
   } finally {
     port.close()
   }
-}
-
-function failure(error: unknown): FromNetworkThread {
-  return error instanceof AldebaranError
-    ? { kind: 'failed', code: error.code, message: error.message, details: { ...error.details } }
-    : { kind: 'failed', code: null, message: messageOf(error), details: {} }
 }
 
 const data = workerData as NetworkThreadData | null

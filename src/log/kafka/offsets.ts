@@ -1,8 +1,10 @@
 /** Questions about offsets: where partitions begin and end, how large they are, and the positions of groups. */
+import { setTimeout as pause } from 'node:timers/promises'
 import { AldebaranError } from '../../errors.ts'
 import type { Position } from '../contract.ts'
 import { unknownTopic } from '../topics.ts'
-import { backOff, type Cluster, isPassing, refusal } from './cluster.ts'
+import { backOff } from './back-off.ts'
+import { type Cluster, isPassing, refusal } from './cluster.ts'
 import { describeLogDirs, listGroups } from './wire/admin-messages.ts'
 import type { Connection } from './wire/connection.ts'
 import { listOffsets, offsetFetch } from './wire/data-messages.ts'
@@ -53,7 +55,7 @@ export async function askLeader<S>(
     if (performance.now() > until) throw problem
     await cluster.refresh().catch(() => {})
     if (tries > 2 && (await cluster.look(topic).catch(() => null)) === undefined) throw unknownTopic(topic)
-    await new Promise(resolve => setTimeout(resolve, backOff(tries, 250)))
+    await pause(backOff(tries, 250))
   }
 }
 

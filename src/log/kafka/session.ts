@@ -28,6 +28,7 @@ import { surveyPartitions, surveyPositions } from './survey.ts'
 import type { TopicAdmin } from './topic-admin.ts'
 import { type PipelineSettings, UnitPipeline } from './unit-pipeline.ts'
 import type { Membership } from './unit-requests.ts'
+import { NO_UUID } from './wire/types.ts'
 
 export interface SessionSettings extends Omit<PipelineSettings, 'purpose' | 'membership'> {
   /** Tells its connections and transactional ids from those of others. */
@@ -204,6 +205,10 @@ export class Session implements UnitSource {
         return [...(await this.#admin.list()).values()]
       case 'topic':
         return (await this.#admin.one(ask.name)) ?? null
+      case 'identity': {
+        const id = (await cluster.lookTwice(ask.topic))?.id ?? NO_UUID
+        return cluster.id === null || id === NO_UUID ? null : `${cluster.id}/${id}`
+      }
       case 'create':
         await this.#admin.create(ask.name, ask.options)
         return null

@@ -1,10 +1,12 @@
 /** Topics on Kafka: made, changed, listed and deleted, with what the contract says of them. */
+import { setTimeout as pause } from 'node:timers/promises'
 import { AldebaranError } from '../../errors.ts'
 import type { TopicInfo, TopicOptions } from '../contract.ts'
 import { checkTopic, unknownTopic } from '../topics.ts'
 import { MAX_STORED_BYTES } from '../unit.ts'
+import { backOff } from './back-off.ts'
 import { CATALOG_TOPIC, type Catalog, type CatalogEntry } from './catalog.ts'
-import { backOff, type Cluster, isPassing, refusal, type TopicMetadata } from './cluster.ts'
+import { type Cluster, isPassing, refusal, type TopicMetadata } from './cluster.ts'
 import {
   createTopics,
   deleteTopics,
@@ -229,9 +231,10 @@ function configsOf(options: TopicOptions): Configs {
   return configs
 }
 
-function entryOf({ internal, key, value }: TopicOptions): CatalogEntry {
+function entryOf({ internal, compacted, key, value }: TopicOptions): CatalogEntry {
   const entry: CatalogEntry = {}
   if (internal === true) entry.internal = true
+  if (internal === true && compacted === true) entry.compacted = true
   if (key !== undefined) entry.key = key
   if (value !== undefined) entry.value = value
   return entry
@@ -247,8 +250,4 @@ function infoOf(topic: TopicMetadata, configs: Configs, entry: CatalogEntry): To
   if (configs['cleanup.policy']?.includes('compact') === true) info.compacted = true
   if (tombstones !== undefined) info.tombstoneMs = Number(tombstones)
   return { ...info, ...entry }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms))
 }

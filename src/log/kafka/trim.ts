@@ -1,6 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { AldebaranError } from '../../errors.ts'
 import type { Trim } from '../contract.ts'
-import { backOff, type Cluster, isPassing, refusal } from './cluster.ts'
+import { backOff } from './back-off.ts'
+import { type Cluster, isPassing, refusal } from './cluster.ts'
 import { deleteRecords } from './wire/admin-messages.ts'
 import { fateOfCode, NONE } from './wire/error-codes.ts'
 
@@ -22,7 +24,7 @@ export async function trim(cluster: Cluster, trims: readonly Trim[]): Promise<vo
     if (performance.now() > until)
       throw new AldebaranError('KAFKA_UNREACHABLE', `${left[0]!.topic} cannot be trimmed now`)
     await cluster.refresh().catch(() => {})
-    await new Promise(resolve => setTimeout(resolve, backOff(tries, 250)))
+    await pause(backOff(tries, 250))
   }
 }
 

@@ -4,7 +4,7 @@ import { recordCountOf } from '../../record/batch-header.ts'
 import type { CommitUnit, Position } from '../contract.ts'
 import type { GroupUnit } from '../group.ts'
 import { checkUnit } from '../unit.ts'
-import { backOff, type Cluster, refusal } from './cluster.ts'
+import { type Cluster, refusal } from './cluster.ts'
 import type { UnitProducer } from './unit-producer.ts'
 import type { Connection } from './wire/connection.ts'
 import { produce } from './wire/data-messages.ts'
@@ -60,26 +60,14 @@ export class Entry {
   }
 }
 
-/** Further tries of one request of a transaction, within about 3 s. */
-const MOST_TRIES = 30
-
 /** Whether brokers refused something only for now, so that the same may be sent again as it is. */
-export function isForNow(codes: readonly number[], tries: number): boolean {
+export function isForNow(codes: readonly number[]): boolean {
   const refused = codes.filter(code => code !== NONE && code !== DUPLICATE_SEQUENCE_NUMBER)
-  return tries < MOST_TRIES && refused.length > 0 && refused.every(code => fateOfCode(code) === 'retry')
+  return refused.length > 0 && refused.every(code => fateOfCode(code) === 'retry')
 }
 
-/** Tries again a little later: it counts as under way meanwhile. */
-export function later(entry: Entry, tries: number, again: () => void): void {
-  entry.outstanding++
-  setTimeout(
-    () => {
-      entry.outstanding--
-      again()
-    },
-    backOff(tries, 100),
-  )
-}
+/** Does a request of a transaction again a little later, where it may be; false: it may not. */
+export type Again = (entry: Entry, tries: number, again: () => void) => boolean
 
 const SEVERITY: readonly KafkaFate[] = [
   'fatal',
@@ -152,6 +140,7 @@ interface Settings {
   readonly version: number
   readonly compression: number
   readonly timeoutMs: number
+  readonly again: Again
 }
 
 /**
@@ -226,18 +215,8 @@ function sendRequest(
   const heard = (error: AldebaranError | null, answer: ProduceAnswer | null): void => {
     entry.outstanding--
     const found = (answer?.topics ?? []).flatMap(({ name, partitions }) => partitions.map(one => ({ name, ...one })))
-    // In a transaction nothing of the same producer is behind it that would overtake it.
-    if (
-      settings.transactional &&
-      entry.failure === null &&
-      isForNow(
-        found.map(one => one.errorCode),
-        tries,
-      )
-    ) {
-      later(entry, tries, () => sendRequest(entry, topics, connect, settings, answered, tries + 1))
-      return
-    }
+    const again = (): void => sendRequest(entry, topics, connect, settings, answered, tries + 1)
+    if (isForNow(found.map(one => one.errorCode)) && settings.again(entry, tries, again)) return
     if (error !== null) entry.fail(error, error.fate === 'retry' ? 'metadata' : 'fatal')
     for (const { name, partition, errorCode, baseOffset, errorMessage } of found) {
       const index = topics.get(name)?.find(one => one.partition === partition)?.index

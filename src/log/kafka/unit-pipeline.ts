@@ -13,10 +13,12 @@
  * 4. A transaction whose end was not answered is asked to end again. When that shows that somebody else ended it, nobody
  *    here can tell how: COMMIT_UNKNOWN.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { AldebaranError } from '../../errors.ts'
 import { fail, followsFailure, type GroupUnit } from '../group.ts'
 import { unknownTopic } from '../topics.ts'
-import { backOff, type Cluster, isPassing, pause } from './cluster.ts'
+import { backOff } from './back-off.ts'
+import { type Cluster, isPassing } from './cluster.ts'
 import { trim } from './trim.ts'
 import { byGroup, checkEntry, Entry, leadersOf } from './unit-entry.ts'
 import { UnitProducer } from './unit-producer.ts'
@@ -93,7 +95,7 @@ export class UnitPipeline {
   /** Does what can be done now: ends the oldest unit, sends those that wait. */
   #advance(): void {
     while (this.#finishHead());
-    if (!this.#held && !this.#requests.isBeginning) this.#sendMore()
+    if (!this.#held && !this.#requests.holdsBack) this.#sendMore()
     if (this.#queue.length === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
@@ -184,7 +186,7 @@ export class UnitPipeline {
       this.#nextProducer = (this.#nextProducer + 1) % this.#producers.length
       this.#requests.sendTransaction(entry)
     }
-    return !this.#requests.isBeginning
+    return !this.#requests.holdsBack
   }
 
   #isPlain(entry: Entry): boolean {

@@ -2,10 +2,12 @@
  * The requests that a unit is made of: its batches, its positions, the end of its transaction. Whoever has the unit is told
  * that something was answered (`advance`), or that it is committed (`succeed`).
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { AldebaranError } from '../../errors.ts'
 import type { Position } from '../contract.ts'
-import { backOff, type Cluster, pause, refusal } from './cluster.ts'
-import { byGroup, committedTopics, type Entry, isForNow, later, sendAppends } from './unit-entry.ts'
+import { backOff } from './back-off.ts'
+import { type Cluster, refusal } from './cluster.ts'
+import { type Again, byGroup, committedTopics, type Entry, isForNow, sendAppends } from './unit-entry.ts'
 import type { UnitProducer } from './unit-producer.ts'
 import type { Connection } from './wire/connection.ts'
 import {
@@ -36,11 +38,14 @@ export interface RequestSettings {
   readonly membership: (group: string) => Membership | undefined
 }
 
+/** Further tries of one request of a transaction, within about 3 s. */
+const MOST_TRIES = 30
+
 const NO_MEMBER: Membership = { memberId: '', epoch: -1 }
 
 export class UnitRequests {
-  /** A transaction of the first protocol is being begun: nothing may be sent before its batches. */
-  isBeginning = false
+  /** Nothing new may be sent: it would overtake what is being begun, or is to be sent again. */
+  holdsBack = false
   readonly #cluster: Cluster
   readonly #settings: RequestSettings
   readonly #queue: () => readonly Entry[]
@@ -125,7 +130,8 @@ export class UnitRequests {
   #sendBatches(entry: Entry, transactional: boolean, version: number, answered: () => void): void {
     const { compression } = this.#settings
     const timeoutMs = Math.max(1000, this.#cluster.settings.requestTimeoutMs - 1000)
-    const settings = { transactional, version, compression, timeoutMs }
+    const again: Again = (...request) => transactional && this.#again(...request)
+    const settings = { transactional, version, compression, timeoutMs, again }
     sendAppends(entry, this.#cluster, broker => this.#connection(broker, 'produce'), settings, answered)
   }
 
@@ -158,16 +164,32 @@ export class UnitRequests {
     connection.send(atVersion(txnOffsetCommit, version), body, (error, answer) => {
       entry.outstanding--
       const codes = codesOf(answer?.topics)
-      if (entry.failure === null && isForNow(codes, tries)) {
-        later(entry, tries, () => {
-          this.#sendGroup(entry, version, group, positions, tries + 1)
-          this.#advance()
-        })
-        return
-      }
+      const again = (): void => this.#sendGroup(entry, version, group, positions, tries + 1)
+      if (isForNow(codes) && this.#again(entry, tries, again)) return
       this.#heard(entry, error, codes, `positions of group ${group}`, { group })
       this.#advance()
     })
+  }
+
+  /**
+   * What brokers refuse only for now is sent again as it is. Not when units after it were sent: their records would
+   * come to lie before its own. Those are all given up then, and sent again in order.
+   */
+  #again(entry: Entry, tries: number, again: () => void): boolean {
+    const isLast = this.#queue().every(one => one === entry || one.state === 'waiting')
+    if (!isLast || entry.failure !== null || tries === MOST_TRIES) return false
+    this.holdsBack = true
+    entry.outstanding++
+    setTimeout(
+      () => {
+        this.holdsBack = false
+        entry.outstanding--
+        again()
+        this.#advance()
+      },
+      backOff(tries, 100),
+    )
+    return true
   }
 
   /** With the first protocol, partitions and groups are added to the transaction before anything is sent to them. */
@@ -180,10 +202,10 @@ export class UnitRequests {
     for (const { topic, partition } of entry.unit.appends ?? []) {
       topics.set(topic, (topics.get(topic) ?? new Set()).add(partition))
     }
-    this.isBeginning = true
+    this.holdsBack = true
     const added = (): void => {
       if (entry.outstanding > 0) return
-      this.isBeginning = false
+      this.holdsBack = false
       if (entry.failure === null) this.#sendInTurn(entry, 9, 3)
       this.#advance()
     }

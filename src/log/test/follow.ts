@@ -1,5 +1,5 @@
 /** The second process of the follow test: prints what it reads, until there is a topic "end". */
-import { batchOf, readAll } from '../../../test/contract/log-contract.ts'
+import { batchOf, readAll } from '../../../test/contract/log-data.ts'
 import { openLog } from '../host.ts'
 
 const print = (line: string): boolean => process.stdout.write(`${line}\n`)

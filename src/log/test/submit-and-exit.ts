@@ -1,6 +1,6 @@
 /** A thread that reads, submits units, and ends at once without a word. */
 import { workerData } from 'node:worker_threads'
-import { batchOf } from '../../../test/contract/log-contract.ts'
+import { batchOf } from '../../../test/contract/log-data.ts'
 import { connectLog, type LogAddress } from '../client.ts'
 
 const log = connectLog(workerData as LogAddress)

@@ -1,7 +1,7 @@
 /** A thread of the threads test: writes its own partition and reads all of them, without its event loop. */
 import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
-import { batchOf, readAll } from '../../../test/contract/log-contract.ts'
+import { batchOf, readAll } from '../../../test/contract/log-data.ts'
 import { connectLog, type LogAddress } from '../client.ts'
 
 interface Data {

@@ -13,8 +13,10 @@ import {
   type MemberTasks,
   NO_TASKS,
   type OwnedTasks,
+  type TaskTarget,
 } from '../../log/kafka/group/member.ts'
 import type { DirectedWorker } from './director-worker.ts'
+import { Handovers } from './handovers.ts'
 
 /** A member that gets no task within this time is taken for one that there is none for, ms. */
 const NO_TASKS_MS = 3000
@@ -26,6 +28,8 @@ export interface SeatSettings {
   readonly lingerMs: number
   /** The tasks of the group that this node knows. */
   readonly tasks: ReadonlySet<string>
+  /** Those of them that have tables to be read before they run. */
+  readonly withTables: ReadonlySet<string>
 }
 
 export interface SeatListener {
@@ -35,6 +39,8 @@ export interface SeatListener {
   moved(): void
   fenced(why: string): void
   problem(message: string | null): void
+  /** Makes another member follow a task: see `DirectorSeat.warm`. */
+  warm(target: TaskTarget, task: string): Promise<number | null>
 }
 
 export class DirectorSeat {
@@ -48,6 +54,7 @@ export class DirectorSeat {
   readonly #listener: SeatListener
   #target: MemberTasks = NO_TASKS
   #lingering = new Map<string, number>()
+  readonly #handovers: Handovers
   #lingerTimer: NodeJS.Timeout | null = null
   #held: readonly string[] = []
   #allClosed: (() => void) | null = null
@@ -59,6 +66,12 @@ export class DirectorSeat {
     this.#worker = worker
     this.#listener = listener
     worker.onHeld(() => this.#tellOwned())
+    this.#handovers = new Handovers({
+      targets: async tasks => (await this.member?.targets(tasks)) ?? new Map(),
+      warm: (target, task) => listener.warm(target, task),
+      withTables: settings.withTables,
+      release: tasks => this.#release(tasks),
+    })
   }
 
   /** @throws AldebaranError as `enterGroup` */
@@ -92,30 +105,61 @@ export class DirectorSeat {
     return this.#target.active.every(task => active.includes(task))
   }
 
+  /** Follows a task that it is to have soon. How many records it is behind; null: it has not begun yet. */
+  warm(task: string): number | null {
+    if (!this.#settings.tasks.has(task)) return null
+    const { active, standby } = this.#worker.worker.owned
+    if (active.includes(task)) return 0
+    this.#lingering.set(task, performance.now() + this.#settings.lingerMs)
+    this.#want()
+    return standby.find(({ id }) => id === task)?.lag ?? null
+  }
+
   /** To be called when none of its tasks runs any more. */
   async leave(): Promise<void> {
+    this.#handovers.clear()
     if (this.#lingerTimer !== null) clearTimeout(this.#lingerTimer)
     this.#allClosed?.()
     await this.member?.leave()
   }
 
-  #assign(tasks: MemberTasks): void {
+  /** `mayKeep`: what is taken away may run on until others can take it over. */
+  #assign(tasks: MemberTasks, mayKeep = true): void {
     const known = (ids: readonly string[]): string[] => ids.filter(id => this.#settings.tasks.has(id))
     const before = this.#target
     this.#target = { active: known(tasks.active), standby: known(tasks.standby), warmup: known(tasks.warmup) }
     const stays = new Set([...this.#target.active, ...this.#target.standby, ...this.#target.warmup])
-    const { lingerMs, member } = this.#settings
-    const followed = [...before.standby, ...before.warmup, ...(member.standbys > 0 ? before.active : [])]
-    const until = performance.now() + lingerMs
-    for (const task of followed) if (!stays.has(task)) this.#lingering.set(task, until)
+    for (const task of this.#target.active) this.#handovers.forget(task)
+    const running = new Set(this.#worker.worker.owned.active)
+    const going = before.active.filter(task => !this.#target.active.includes(task))
+    const isKept = (task: string): boolean => mayKeep && running.has(task)
+    this.#linger([...before.standby, ...before.warmup].filter(task => !stays.has(task)))
     for (const task of stays) this.#lingering.delete(task)
+    this.#handovers.begin(going.filter(isKept))
+    this.#release(going.filter(task => !isKept(task)))
+  }
+
+  /** The worker lets go of tasks that it ran. */
+  #release(tasks: readonly string[]): void {
+    const { standby, warmup } = this.#target
+    if (this.#settings.member.standbys > 0) {
+      this.#linger(tasks.filter(task => !standby.includes(task) && !warmup.includes(task)))
+    }
     this.#want()
     this.#tellOwned()
   }
 
+  #linger(tasks: readonly string[]): void {
+    const until = performance.now() + this.#settings.lingerMs
+    for (const task of tasks) this.#lingering.set(task, until)
+  }
+
   #want(): void {
     const { active, standby, warmup } = this.#target
-    this.#worker.want(this.group, { active, standby: [...standby, ...warmup, ...this.#lingering.keys()] })
+    this.#worker.want(this.group, {
+      active: [...active, ...this.#handovers.kept],
+      standby: [...standby, ...warmup, ...this.#lingering.keys()],
+    })
     if (this.#lingering.size === 0 || this.#lingerTimer !== null) return
     const next = Math.min(...this.#lingering.values()) - performance.now()
     this.#lingerTimer = setTimeout(
@@ -153,7 +197,8 @@ export class DirectorSeat {
     const closed = new Promise<void>(resolve => {
       this.#allClosed = resolve
     })
-    this.#assign(NO_TASKS)
+    this.#handovers.clear()
+    this.#assign(NO_TASKS, false)
     await closed
     this.#allClosed = null
   }

@@ -40,6 +40,8 @@ export interface DirectorSettings {
   readonly onPeers: () => void
   /** Something moved in the group: other nodes should `hurry`. */
   readonly onMoved: (group: string) => void
+  /** Asks another node to do `warm`. */
+  readonly onWarm: (node: string, group: string, memberId: string, task: string) => Promise<number | null>
   readonly report: Report
 }
 
@@ -93,6 +95,15 @@ export class KafkaDirector implements Director {
     for (const { seat } of this.#seats) if (group === undefined || seat.group === group) seat.member?.now()
   }
 
+  /**
+   * Makes a member of this node follow a task that it is to have soon.
+   * How many records it is behind; null: it has not begun yet, or is no member any more.
+   */
+  warm(group: string, memberId: string, task: string): number | null {
+    const found = this.#seats.find(({ seat }) => seat.group === group && seat.memberId === memberId)
+    return found?.seat.warm(task) ?? null
+  }
+
   members(): SeatedMember[] {
     return this.#seats
       .filter(({ seat }) => seat.member !== null)
@@ -139,6 +150,7 @@ export class KafkaDirector implements Director {
       heartbeatMs,
     }
     const tasks = new Set(allTasks(parts))
+    const withTables = new Set(allTasks(parts.filter(part => part.changelogs.length > 0)))
     if (protocol !== 'classic') {
       for (const { name, value, reason } of await configureGroup(cluster, group, member)) {
         report('info', 'a setting of the group was not taken', { group, name, value, reason })
@@ -146,14 +158,17 @@ export class KafkaDirector implements Director {
     }
     const seats = this.#workers.map((worker, i) => ({
       worker: i,
-      seat: new DirectorSeat(worker, { member, protocol, lingerMs, tasks }, this.#listen(i, group)),
+      seat: new DirectorSeat(worker, { member, protocol, lingerMs, tasks, withTables }, this.#listen(i, group)),
     }))
     this.#seats.push(...seats)
-    await Promise.all(seats.map(({ seat }) => seat.enter()))
+    // The first one may have to make the group forget a shape it had: the others find it done.
+    const [first, ...others] = seats
+    await first?.seat.enter()
+    await Promise.all(others.map(({ seat }) => seat.enter()))
   }
 
   #listen(worker: number, group: string): SeatListener {
-    const { onEpoch, onMoved, onPeers, report } = this.#settings
+    const { node, onEpoch, onMoved, onPeers, onWarm, report } = this.#settings
     return {
       epoch: (memberId, epoch) => onEpoch(worker, group, memberId, epoch),
       peers: onPeers,
@@ -161,6 +176,8 @@ export class KafkaDirector implements Director {
         onMoved(group)
         this.hurry(group)
       },
+      warm: async ({ memberId, node: target }, task) =>
+        target === node ? this.warm(group, memberId, task) : await onWarm(target, group, memberId, task),
       fenced: why =>
         report('warn', 'the group went on without this member: its tasks are closed', { worker, group, why }),
       problem: message => {

@@ -15,6 +15,7 @@ import type { KafkaLogLocation } from '../log-location.ts'
 import { nameOfEndpoint, type PeerInfo } from '../peers/peer-info.ts'
 import { PeerMesh } from '../peers/peer-mesh.ts'
 import { answerRows, askRows } from '../peers/table-questions.ts'
+import { answerWarm, askWarm } from '../peers/warm-questions.ts'
 import type { TableQuery } from '../queries.ts'
 import { DEFAULT_DIRECTOR_TIMES, KafkaDirector } from './director.ts'
 import { openNodeFolder } from './node-folder.ts'
@@ -29,7 +30,7 @@ interface Moved {
 export async function openKafkaEngine(log: KafkaLogLocation, settings: EngineSettings): Promise<LogEngine> {
   const { location } = log
   const { application, report } = settings
-  const folder = location.stateDir === undefined ? null : openNodeFolder(location.stateDir)
+  const folder = location.stateDir === undefined ? null : openNodeFolder(location.stateDir, report)
   const name = location.node ?? folder?.name ?? randomUUID().slice(0, 8)
   try {
     const host = await openKafka({
@@ -39,7 +40,7 @@ export async function openKafkaEngine(log: KafkaLogLocation, settings: EngineSet
       guarantee: location.guarantee ?? 'exactly-once',
       compression: location.compression ?? 'none',
       ...(location.replication === undefined ? {} : { replication: location.replication }),
-      ...(folder === null ? {} : { copies: folder.copies }),
+      ...(folder === null ? {} : { copies: folder.copies, tables: folder.tables }),
       report,
     })
     const engine = new KafkaEngine(host, log, settings, name, () => folder?.release())
@@ -76,7 +77,9 @@ class KafkaEngine implements LogEngine {
       ...(peer === undefined ? {} : { host: peer.host, port: peer.port }),
       secret: process.env.ALDEBARAN_PEER_SECRET ?? null,
       info: () => this.#info(),
-      answer: async question => await (answerRows(question, settings.answer) ?? refuseQuestion()),
+      answer: async question =>
+        answerWarm(question, (...warm) => this.#director?.warm(...warm) ?? null) ??
+        (await (answerRows(question, settings.answer) ?? refuseQuestion())),
       onDead: (dead, why) => void this.#bury(dead, why),
       onMessage: message => {
         const { moved } = message as Partial<Moved>
@@ -135,6 +138,7 @@ class KafkaEngine implements LogEngine {
       },
       onPeers: () => this.#meet(),
       onMoved: group => this.#mesh.tell({ moved: group } satisfies Moved),
+      onWarm: (...warm) => askWarm(this.#mesh, ...warm),
       report: this.#settings.report,
     })
     return this.#director
@@ -185,6 +189,8 @@ class KafkaEngine implements LogEngine {
       connectionFailures: counters.get('connectionFailures'),
       recoveries: counters.get('recoveries'),
       buried: this.#buried,
+      requests: this.#host.requests(),
+      memberships: this.#host.memberships(),
     }
   }
 

@@ -1,30 +1,47 @@
 /**
- * The folder of a node: its name, which stays the same over restarts, and its copies of changelogs. One process has it at
- * a time.
+ * The folder of a node: its name, which stays the same over restarts, its copies of changelogs, and its disk tables. One
+ * process has it at a time.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AldebaranError } from '../../errors.ts'
+import type { Report } from '../worker-host.ts'
+import { beginUnsynced } from './unsynced-folder.ts'
 
 export interface NodeFolder {
   readonly name: string
   /** Where copies of changelogs lie. */
   readonly copies: string
+  /** Where disk tables lie. */
+  readonly tables: string
   release(): void
 }
 
 /** @throws AldebaranError STORE_LOCKED, STORE_UNWRITABLE */
-export function openNodeFolder(path: string): NodeFolder {
+export function openNodeFolder(path: string, report: Report = () => {}): NodeFolder {
   const copies = join(path, 'copies')
+  const tables = join(path, 'tables')
   const lock = join(path, 'lock')
   try {
     mkdirSync(copies, { recursive: true })
+    mkdirSync(tables, { recursive: true })
   } catch (error) {
     throw new AldebaranError('STORE_UNWRITABLE', `${path} cannot be made`, { path }, error)
   }
   takeLock(lock, path)
-  return { name: nameIn(join(path, 'node')), copies, release: () => rmSync(lock, { force: true }) }
+  let synced: () => void
+  try {
+    synced = beginUnsynced(tables, report)
+  } catch (error) {
+    rmSync(lock, { force: true })
+    throw new AldebaranError('STORE_UNWRITABLE', `${tables} cannot be used`, { path }, error)
+  }
+  const release = (): void => {
+    synced()
+    rmSync(lock, { force: true })
+  }
+  return { name: nameIn(join(path, 'node')), copies, tables, release }
 }
 
 function takeLock(lock: string, path: string): void {

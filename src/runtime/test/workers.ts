@@ -27,17 +27,22 @@ export const BOTH: Assignment = { active: ['count/0', 'count/1'], standby: [] }
 /** The row of a key is reminded after this long without a record, ms: 1000 is added. */
 export const REMIND_MS = 1000
 
-/** Counts by key, and tells each count. `note`: the row has one field more. */
-export function counting(note = false): Application {
+/** Counts by key, and tells each count. `note`: the row has one field more. A word 'forget' deletes the row. */
+export function counting(note = false, store: 'memory' | 'disk' = 'memory'): Application {
   const count = pipeline('count')
   const counts = count.table('counts', {
     key: text(),
     row: { count: t.int, last: t.string, ...(note ? { note: t.string } : {}) },
     timers: { remind: 'processing' },
+    store,
   })
   count
     .from(words)
     .into(counts, (word, row, { now }) => {
+      if (word === 'forget') {
+        row.delete()
+        return -1
+      }
       row.count++
       row.last = word
       row.remind = now + REMIND_MS
@@ -75,7 +80,7 @@ export class TestWorkers {
   ): Promise<TestWorker> {
     // Preparing waits for commits, which nobody makes by themselves here.
     const turns = setInterval(() => this.log.step())
-    const versions = await prepare(app, this.log.client()).finally(() => clearInterval(turns))
+    const versions = await prepare(app, wrap(this.log.client())).finally(() => clearInterval(turns))
     const plans = planTasks(app)
     const measures = new Measures(countTables(plans))
     const budget = new MemoryBudget(memory)

@@ -1,7 +1,7 @@
 /** Fills the disk of the folder it is given, makes room by a trim, goes on, and prints what happened as one JSON line. */
 import type { AldebaranError } from '../../../src/errors.ts'
 import { openLog } from '../../../src/log/host.ts'
-import { batchOf, readAll } from '../../contract/log-contract.ts'
+import { batchOf, readAll } from '../../contract/log-data.ts'
 
 const path = process.argv[2]!
 const options = { path, durability: 'disk', maxBytes: 64 * 1024 * 1024 } as const

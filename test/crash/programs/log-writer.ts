@@ -3,7 +3,7 @@
  * position and a row, which all say its number.
  */
 import { openLog } from '../../../src/log/host.ts'
-import { batchOf } from '../../contract/log-contract.ts'
+import { batchOf } from '../../contract/log-data.ts'
 
 const [path, durability, first] = process.argv.slice(2)
 const host = await openLog({ path: path!, durability: durability as 'process' | 'disk', maxBytes: 256 * 1024 * 1024 })

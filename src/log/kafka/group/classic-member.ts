@@ -24,6 +24,7 @@ import {
   NO_TASKS,
   type OwnedTasks,
   sameAssignment,
+  type TaskTarget,
 } from './member.ts'
 import { Pace } from './pace.ts'
 import { samePeers } from './streams-answers.ts'
@@ -83,6 +84,11 @@ export class ClassicMember implements GroupMember {
     this.#waitsForRelease = false
     this.#joins = true
     this.#pace.hurry()
+  }
+
+  /** The leader told each member only what it is to have. */
+  async targets(): Promise<ReadonlyMap<string, TaskTarget>> {
+    return new Map()
   }
 
   now(): void {

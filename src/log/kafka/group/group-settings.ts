@@ -5,7 +5,9 @@
  * most once a second: a group of ours does neither. Sessions and heartbeats have least values on the broker's side
  * (45 s and 5 s unless its administrator lowered them): what is below them is refused, and the broker's own is in force.
  */
-import { backOff, type Cluster, isPassing } from '../cluster.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import { backOff } from '../back-off.ts'
+import { type Cluster, isPassing } from '../cluster.ts'
 import { describeConfigs, GROUP_RESOURCE, incrementalAlterConfigs } from '../wire/admin-messages.ts'
 import { NONE, nameOfCode } from '../wire/error-codes.ts'
 
@@ -47,7 +49,7 @@ export async function configureGroup(
       if (!isPassing(error) || performance.now() > until) throw error
       cluster.forgetCoordinator('group', group)
       await cluster.refresh().catch(() => {})
-      await new Promise(resolve => setTimeout(resolve, backOff(tries)))
+      await pause(backOff(tries))
     }
   }
 }
@@ -78,7 +80,7 @@ async function setAll(
   for (let tries = 0; set.length > 0 && performance.now() < until; tries++) {
     const now = await readSettings(cluster, group)
     if (now === null || set.every(name => now.get(name) === wanted.get(name))) break
-    await new Promise(resolve => setTimeout(resolve, backOff(tries, 100)))
+    await pause(backOff(tries, 100))
   }
   return refused
 }

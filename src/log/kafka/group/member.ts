@@ -42,6 +42,13 @@ export interface GroupPeer {
   readonly standby: readonly string[]
 }
 
+/** Who is to have a task that another member still holds. */
+export interface TaskTarget {
+  readonly memberId: string
+  /** Its `processId`. */
+  readonly node: string
+}
+
 /** A part of a pipeline: its tasks are its name with each of the partition numbers. */
 export interface GroupPart {
   readonly id: string
@@ -96,6 +103,8 @@ export interface GroupMember {
   readonly peers: readonly GroupPeer[]
   /** What the runtime holds now; the group is told at once when it matters. */
   setOwned(owned: OwnedTasks): void
+  /** Who is to have these tasks, as far as the group has decided that and tells it. */
+  targets(tasks: readonly string[]): Promise<ReadonlyMap<string, TaskTarget>>
   /** Asks the group at once, for something may have happened to it. */
   now(): void
   /** Gives its tasks to the others: when none of them runs any more. */

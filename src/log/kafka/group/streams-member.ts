@@ -28,6 +28,7 @@ import {
   NO_TASKS,
   type OwnedTasks,
   sameAssignment,
+  type TaskTarget,
 } from './member.ts'
 import { Pace } from './pace.ts'
 import { progressOf, samePeers, streamsPeers } from './streams-answers.ts'
@@ -92,6 +93,19 @@ export class StreamsMember implements GroupMember {
     this.#pace.hurry()
   }
 
+  async targets(tasks: readonly string[]): Promise<ReadonlyMap<string, TaskTarget>> {
+    const wanted = new Set(tasks)
+    const targets = new Map<string, TaskTarget>()
+    const described = await describeGroup(await this.#connection(), this.group)
+    for (const { memberId, processId, targetAssignment } of described?.members ?? []) {
+      if (memberId === this.memberId) continue
+      for (const task of fromParts(targetAssignment.activeTasks)) {
+        if (wanted.has(task)) targets.set(task, { memberId, node: processId })
+      }
+    }
+    return targets
+  }
+
   async leave(): Promise<void> {
     if (this.#leaving) return
     this.#leaving = true
@@ -137,9 +151,7 @@ export class StreamsMember implements GroupMember {
   }
 
   async #beat(): Promise<void> {
-    const { cluster } = this.#settings
-    const broker = await cluster.coordinator('group', this.group)
-    const connection = await cluster.connection(broker, `group ${this.group}`)
+    const connection = await this.#connection()
     const joins = this.epoch === JOINS
     const topology = joins ? await this.#chooseTopology(connection) : null
     if (topology === 'wait') return
@@ -153,6 +165,11 @@ export class StreamsMember implements GroupMember {
     this.#take(answer, joins)
     if (unsure && !(await this.#readBack(connection))) return
     this.#unsure = false
+  }
+
+  async #connection(): Promise<Connection> {
+    const { cluster } = this.#settings
+    return await cluster.connection(await cluster.coordinator('group', this.group), `group ${this.group}`)
   }
 
   async #chooseTopology(connection: Connection): Promise<StreamsHeartbeatRequest['topology'] | 'wait'> {
@@ -264,16 +281,18 @@ export class StreamsMember implements GroupMember {
     if (fate === 'fenced' || fate === 'stale' || (errorCode === GROUP_ID_NOT_FOUND && !joins)) {
       return this.#fence(error.message)
     }
-    if (joins && errorCode === GROUP_ID_NOT_FOUND) {
+    // Another node may have given the group its topology in between, or make it forget one: a classic group for a moment.
+    const isNoGroup = errorCode === GROUP_ID_NOT_FOUND
+    const passes = joins && (isNoGroup || errorCode === INVALID_REQUEST) && this.#refusedTopologies++ < TOPOLOGY_TRIES
+    if (passes) return
+    if (joins && isNoGroup) {
       throw new AldebaranError(
         'KAFKA_REFUSED',
         `group ${group} has members of another protocol: stop them, or set the classic protocol here too`,
         { group },
       )
     }
-    // Another node may have given the group its topology in between.
-    const passes = joins && errorCode === INVALID_REQUEST && this.#refusedTopologies++ < TOPOLOGY_TRIES
-    if (!passes) throw error
+    throw error
   }
 
   async #fence(why: string): Promise<void> {

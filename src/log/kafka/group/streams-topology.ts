@@ -23,6 +23,8 @@ type WireTopology = NonNullable<StreamsHeartbeatRequest['topology']>
 type Described = Awaited<ReturnType<typeof describeGroup>>
 type OldSubtopology = NonNullable<NonNullable<NonNullable<Described>['topology']>['subtopologies']>[number]
 
+const INCONSISTENT_GROUP_PROTOCOL = 23
+const UNKNOWN_MEMBER_ID = 25
 const MEMBER_ID_REQUIRED = 79
 const GROUP_ID_NOT_FOUND = 69
 const CLASSIC_TYPE = 'aldebaran-reset'
@@ -55,8 +57,7 @@ export async function chooseTopology(
   if (described === null || there === null) return own
   const old = there.subtopologies ?? []
   if (givesSameTasks(cluster, old, parts)) return { epoch: there.epoch, subtopologies: old.map(asDeclared) }
-  if (described.members.length > 0) return 'wait'
-  await forgetTopology(connection, group)
+  if (described.members.length > 0 || !(await forgetTopology(connection, group))) return 'wait'
   return own
 }
 
@@ -98,7 +99,8 @@ function givesSameTasks(cluster: Cluster, old: readonly OldSubtopology[], parts:
   })
 }
 
-async function forgetTopology(connection: Connection, group: string): Promise<void> {
+/** False: another node does so at the same time. */
+async function forgetTopology(connection: Connection, group: string): Promise<boolean> {
   let memberId = ''
   for (let tries = 0; tries < 2; tries++) {
     const joined = await connection.request(joinGroup, {
@@ -113,6 +115,7 @@ async function forgetTopology(connection: Connection, group: string): Promise<vo
     })
     memberId = joined.memberId
     if (joined.errorCode === NONE) break
+    if (isRace(joined.errorCode)) return false
     if (joined.errorCode !== MEMBER_ID_REQUIRED) throw refusal(joined.errorCode, `group ${group}`, { group })
   }
   const left = await connection.request(leaveGroup, {
@@ -120,5 +123,11 @@ async function forgetTopology(connection: Connection, group: string): Promise<vo
     members: [{ memberId, groupInstanceId: null, reason: null }],
   })
   const code = left.errorCode === NONE ? (left.members[0]?.errorCode ?? NONE) : left.errorCode
+  if (isRace(code)) return false
   if (code !== NONE) throw refusal(code, `group ${group}`, { group })
+  return true
+}
+
+function isRace(code: number): boolean {
+  return code === UNKNOWN_MEMBER_ID || code === INCONSISTENT_GROUP_PROTOCOL || code === GROUP_ID_NOT_FOUND
 }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
-import { withCode } from '../../../../test/contract/log-contract.ts'
-import type { AldebaranError } from '../../../errors.ts'
+import { withCode } from '../../../../test/contract/log-data.ts'
+import { AldebaranError } from '../../../errors.ts'
 import { listGroups, saslAuthenticate, saslHandshake } from './admin-messages.ts'
 import { Connection } from './connection.ts'
 import { secret } from './security.ts'
@@ -138,6 +138,32 @@ describe('a connection', () => {
       }
     })
   }
+
+  it('is closed by an error in the processing of an answer, and does not blame the broker', async t => {
+    const waiting: Buffer[] = []
+    const { endpoint } = await broker(t, ({ correlation }, socket) => {
+      waiting.push(answer(listGroups, correlation, groups('one')))
+      if (waiting.length === 3) socket.write(Buffer.concat(waiting.splice(0)))
+    })
+    const thrown = [new TypeError('a defect'), new AldebaranError('OPTION_INVALID', 'refused')]
+    const codes = ['INTERNAL', 'OPTION_INVALID']
+    for (const [index, error] of thrown.entries()) {
+      const connection = await Connection.open(endpoint, SETTINGS)
+      const closed = new Promise<AldebaranError>(resolve => connection.onClose(resolve))
+      let calls = 0
+      connection.send(listGroups, EVERYTHING, () => {
+        calls++
+        throw error
+      })
+      const behind = [1, 2].map(() => failure(connection.request(listGroups, EVERYTHING)))
+      for (const told of [await closed, ...(await Promise.all(behind))]) {
+        assert.equal(told.code, codes[index])
+        assert.match(told.message, new RegExp(error.message))
+      }
+      assert.equal(calls, 1)
+      assert.equal(connection.underWay, 0)
+    }
+  })
 
   it('fails what is under way when the broker closes in the middle of a frame', async t => {
     const { endpoint } = await broker(t, ({ correlation }, socket) => {

@@ -5,7 +5,9 @@
  * 1. Answers come in the order of the requests. After a time-out, or bytes that cannot be read, nothing on the
  *    connection can be trusted: it is closed, and everything under way fails.
  * 2. `done` of a request is called once. What an answer holds as bytes is valid during that call only.
- * 3. The buffer of a request is used again only after its answer: until then the socket may still be reading it.
+ * 3. What `done` throws is a defect of ours and not of the broker: the connection is closed with it all the same, for whoever
+ *    threw may be half done.
+ * 4. The buffer of a request is used again only after its answer: until then the socket may still be reading it.
  */
 import type { Socket } from 'node:net'
 import { AldebaranError, messageOf } from '../../../errors.ts'
@@ -27,6 +29,11 @@ export interface ConnectionSettings {
   readonly security: Security
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
+}
+
+/** Hears of every request that is sent. */
+export interface RequestCounter {
+  countRequest(apiKey: number): void
 }
 
 type Done<S> = (error: AldebaranError | null, answer: S | null) => void
@@ -55,6 +62,7 @@ export class Connection {
   readonly endpoint: Endpoint
   readonly #settings: ConnectionSettings
   readonly #socket: Socket
+  readonly #counter: RequestCounter | null
   /** Highest version of each api that the broker takes. */
   #versions = new Map<number, readonly [least: number, most: number]>()
   /** Levels of the features that the cluster has agreed on. */
@@ -73,9 +81,15 @@ export class Connection {
   readonly #frames = new Frames((frame, length) => this.#answer(frame, length))
   readonly #onClose: ((error: AldebaranError) => void)[] = []
 
-  private constructor(endpoint: Endpoint, settings: ConnectionSettings, socket: Socket) {
+  private constructor(
+    endpoint: Endpoint,
+    settings: ConnectionSettings,
+    counter: RequestCounter | null,
+    socket: Socket,
+  ) {
     this.endpoint = endpoint
     this.#settings = settings
+    this.#counter = counter
     this.#socket = socket
   }
 
@@ -83,12 +97,16 @@ export class Connection {
    * Connects, agrees on versions, authenticates.
    * @throws AldebaranError KAFKA_UNREACHABLE, KAFKA_AUTHENTICATION, KAFKA_UNSUPPORTED, KAFKA_PROTOCOL
    */
-  static async open(endpoint: Endpoint, settings: ConnectionSettings): Promise<Connection> {
+  static async open(
+    endpoint: Endpoint,
+    settings: ConnectionSettings,
+    counter: RequestCounter | null = null,
+  ): Promise<Connection> {
     const connection = await new Promise<Connection>((resolve, reject) => {
       let connection: Connection | null = null
       openSocket(endpoint, settings.security.tls, settings.connectTimeoutMs, {
         opened(socket) {
-          connection = new Connection(endpoint, settings, socket)
+          connection = new Connection(endpoint, settings, counter, socket)
           connection.#listen()
           resolve(connection)
         },
@@ -168,7 +186,8 @@ export class Connection {
   }
 
   #transmit(pending: Pending): void {
-    const { writer, deadline } = pending
+    const { api, writer, deadline } = pending
+    this.#counter?.countRequest(api.key)
     this.#pending.push(pending)
     this.#lookAt(deadline)
     this.#socket.write(writer.bytes.subarray(0, writer.at))
@@ -275,7 +294,18 @@ export class Connection {
     this.#pending.shift()
     if (pending.keeps) this.#frames.keep()
     this.#keep(pending.writer)
-    pending.done(null, answer)
+    try {
+      pending.done(null, answer)
+    } catch (error) {
+      this.#fail(this.#defect(error, api.key))
+    }
+  }
+
+  #defect(error: unknown, api: number): AldebaranError {
+    if (error instanceof AldebaranError) return error
+    const { host, port } = this.endpoint
+    const text = `an answer of broker ${host}:${port} could not be processed: ${messageOf(error)}`
+    return new AldebaranError('INTERNAL', text, { host, port, api }, error)
   }
 
   #keep(writer: WireWriter): void {

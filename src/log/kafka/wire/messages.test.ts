@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { withCode } from '../../../../test/contract/log-contract.ts'
+import { withCode } from '../../../../test/contract/log-data.ts'
 import { AldebaranError } from '../../../errors.ts'
 import * as adminMessages from './admin-messages.ts'
 import { WireReader, WireWriter } from './bytes.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import { describe, it } from 'node:test'
-import { withCode } from '../../../../test/contract/log-contract.ts'
+import { withCode } from '../../../../test/contract/log-data.ts'
 import { Scram } from './scram.ts'
 import { type ScramMechanism, secret } from './security.ts'
 
