@@ -31,7 +31,10 @@ import { TaskSet } from './task-set.ts'
 import { isOfMemory, WorkerMemory } from './worker-memory.ts'
 
 export interface WorkerSettings {
-  /** When there is nothing more to read, wait so long for more before the unit is submitted, ms. */
+  /**
+   * When there is nothing more to read, a unit that sends records waits so long for more while another one is under way,
+   * and one that sends none five times as long, ms.
+   */
   lingerMs: number
   /** Submit at the latest when the unit has taken this long to fill, ms. */
   unitMs: number
@@ -56,6 +59,8 @@ export const DEFAULT_WORKER_SETTINGS: WorkerSettings = {
   restartMs: 250,
 }
 
+/** A unit that sends nothing waits so much longer for more: nobody waits for it. */
+const QUIET_LINGER = 5
 /** How often positions pass over offsets without a record when there is nothing else to commit, ms. */
 const GAPS_MS = 1000
 
@@ -179,8 +184,8 @@ export class TaskWorker {
       deadline = Math.min(deadline, task.nextDeadline())
       if (task.blocked !== null || this.#memory.isShort) deadline = Math.min(deadline, clock.now() + 10)
     }
-    if (this.#unitOpen && this.#settings.lingerMs > 0) {
-      deadline = Math.min(deadline, clock.now() + this.#settings.lingerMs - (clock.monotonic() - this.#unitSince))
+    if (this.#unitOpen) {
+      deadline = Math.min(deadline, clock.now() + this.#lingerMs() - (clock.monotonic() - this.#unitSince))
     }
     return Math.max(0, deadline - clock.now())
   }
@@ -219,7 +224,7 @@ export class TaskWorker {
   /** The tasks that run have their turn. */
   #work(): boolean {
     const { clock } = this.#environment
-    const { lingerMs, unitMs, unitBytes } = this.#settings
+    const { unitMs, unitBytes } = this.#settings
     let worked = false
     try {
       for (const task of this.tasks) {
@@ -247,9 +252,19 @@ export class TaskWorker {
     if (!worked && !this.#unitOpen) this.#passGaps()
     if (!this.#unitOpen) return worked
     const age = clock.monotonic() - this.#unitSince
-    if (!worked && age < lingerMs) return false
+    if (!worked && age < this.#lingerMs()) return false
     if (!worked || this.#unitBytes >= unitBytes || age >= unitMs) this.#submit()
     return true
+  }
+
+  /**
+   * How long the unit at hand waits for more. One that sends something, when nothing else is under way, not at all:
+   * it would be waited for. One that sends nothing waits longer.
+   */
+  #lingerMs(): number {
+    const { lingerMs } = this.#settings
+    if (this.#outputs.count === 0) return lingerMs * QUIET_LINGER
+    return this.#committer.underWay === 0 ? 0 : lingerMs
   }
 
   /** Once in a while when there is nothing to do: a commit for it is not worth more. */
