@@ -4,16 +4,12 @@ import { inlineLog } from '../log/inline.ts'
 import { pipeline } from '../pipeline/pipeline.ts'
 import { topic } from '../pipeline/topic.ts'
 import { int32, text } from '../schema/primitives.ts'
-import { MemoryBudget } from '../state/memory-budget.ts'
 import { SimulatedStore } from '../testing/simulated-store.ts'
 import { VirtualClock } from '../time/clock.ts'
 import { application } from './application.ts'
-import { allActive } from './assignment.ts'
-import { Measures } from './measures.ts'
 import { prepare } from './prepare.ts'
 import { Producer } from './producer.ts'
-import { countTables, plansById, planTasks } from './task-plan.ts'
-import { DEFAULT_WORKER_SETTINGS, TaskWorker } from './worker.ts'
+import { soleWorker } from './test/workers.ts'
 
 test('the topic of a keyBy is trimmed behind its reader, in the same commit as its position', async () => {
   const numbers = topic('numbers', { key: text(), value: int32(), partitions: 1 })
@@ -25,20 +21,7 @@ test('the topic of a keyBy is trimmed behind its reader, in the same commit as i
   const app = application('a', { pipelines: [p] })
   const clock = new VirtualClock(0)
   const log = inlineLog(new SimulatedStore(), { clock, durability: 'disk' }).client()
-  const plans = planTasks(app)
-  const worker = new TaskWorker(
-    plansById(plans),
-    allActive(plans),
-    {
-      log,
-      clock,
-      measures: new Measures(countTables(plans)),
-      budget: new MemoryBudget(1e9),
-      versions: await prepare(app, log),
-      report: () => {},
-    },
-    { ...DEFAULT_WORKER_SETTINGS, changelogRecords: 400 },
-  )
+  const worker = soleWorker(app, { log, clock, versions: await prepare(app, log) }, { changelogRecords: 400 })
   const producer = new Producer(log, clock)
   for (let unit = 0; unit < 10; unit++) {
     for (let n = 0; n < 100; n++) producer.send(numbers, 'k', n)

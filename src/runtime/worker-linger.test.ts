@@ -5,16 +5,13 @@ import { pipeline } from '../pipeline/pipeline.ts'
 import { topic } from '../pipeline/topic.ts'
 import { t } from '../schema/field-types.ts'
 import { int64 } from '../schema/primitives.ts'
-import { MemoryBudget } from '../state/memory-budget.ts'
 import { SimulatedStore } from '../testing/simulated-store.ts'
 import { VirtualClock } from '../time/clock.ts'
 import { application } from './application.ts'
-import { allActive } from './assignment.ts'
-import { Measures } from './measures.ts'
 import { prepare } from './prepare.ts'
 import { Producer } from './producer.ts'
-import { countTables, plansById, planTasks } from './task-plan.ts'
-import { DEFAULT_WORKER_SETTINGS, TaskWorker } from './worker.ts'
+import { soleWorker } from './test/workers.ts'
+import type { TaskWorker } from './worker.ts'
 
 const LINGER_MS = 2
 const QUIET_MS = 10
@@ -56,19 +53,10 @@ beforeEach(async () => {
   await first.close()
   log = inlineLog(store, { clock, durability: 'disk', auto: false })
   const client = log.client()
-  const plans = planTasks(app)
-  worker = new TaskWorker(
-    plansById(plans),
-    allActive(plans),
-    {
-      log: client,
-      clock,
-      measures: new Measures(countTables(plans)),
-      budget: new MemoryBudget(2 ** 30),
-      versions,
-      report: () => {},
-    },
-    { ...DEFAULT_WORKER_SETTINGS, lingerMs: LINGER_MS, unitsUnderWay: 2, unitBytes: UNIT_BYTES },
+  worker = soleWorker(
+    app,
+    { log: client, clock, versions },
+    { lingerMs: LINGER_MS, unitsUnderWay: 2, unitBytes: UNIT_BYTES },
   )
   producer = new Producer(log.client(), clock)
   while (worker.step());

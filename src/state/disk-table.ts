@@ -42,7 +42,7 @@ export class DiskTable implements TaskTable {
   readonly #cacheRows: number
   readonly #store: TableStore
   /** Names of its tables in the store. */
-  readonly #names: { readonly rows: string; readonly timers: string; readonly meta: string }
+  protected readonly names: { readonly rows: string; readonly timers: string; readonly meta: string }
   protected readonly timers: StoredTimers[]
   protected readonly storedDeadlines = new Map<number, StoredDeadlines>()
   readonly #out = new ByteWriter(1024)
@@ -61,11 +61,11 @@ export class DiskTable implements TaskTable {
     this.#schemaId = options.schemaId
     this.#cacheRows = options.cacheRows ?? DEFAULT_CACHE_ROWS
     this.#store = store
-    this.#names = { rows: keyspace, timers: `${keyspace}#timers`, meta: `${keyspace}#meta` }
+    this.names = { rows: keyspace, timers: `${keyspace}#timers`, meta: `${keyspace}#meta` }
     this.memory = new RowStore(definition, layout, options)
     this.row = new Row(this.memory)
     this.timers = layout.timers.map(
-      timer => new StoredTimers(store, this.#names.timers, timer.name, key => this.#isCached(key)),
+      timer => new StoredTimers(store, this.names.timers, timer.name, key => this.#isCached(key)),
     )
     this.readCounters()
   }
@@ -76,7 +76,7 @@ export class DiskTable implements TaskTable {
   }
 
   protected readCounters(): void {
-    const counters = this.#store.tableGet(this.#names.meta, COUNTERS)
+    const counters = this.#store.tableGet(this.names.meta, COUNTERS)
     this.memory.live = counters?.readDoubleLE(0) ?? 0
     this.memory.sequence = counters?.readInt32LE(8) ?? 0
   }
@@ -85,7 +85,7 @@ export class DiskTable implements TaskTable {
     const counters = Buffer.alloc(12)
     counters.writeDoubleLE(this.memory.live, 0)
     counters.writeInt32LE(this.memory.sequence, 8)
-    return { table: this.#names.meta, key: COUNTERS, value: counters }
+    return { table: this.names.meta, key: COUNTERS, value: counters }
   }
 
   get rows(): number {
@@ -121,7 +121,7 @@ export class DiskTable implements TaskTable {
     s.locate(bytes, start, end)
     if (s.row !== 0) s.setFlags(s.row, s.flagsOf(s.row) | RECENT)
     else {
-      const value = this.#store.tableGet(this.#names.rows, bytes.subarray(start, end))
+      const value = this.#store.tableGet(this.names.rows, bytes.subarray(start, end))
       if (s.used >= this.#cacheRows) this.#evict()
       if (value !== undefined) this.load(value)
     }
@@ -289,13 +289,13 @@ export class DiskTable implements TaskTable {
     const isTold = isLive || (flags & STORED) !== 0
     if (isTold) {
       const value = isLive ? this.#valueOf(row) : null
-      writes.push({ table: this.#names.rows, key, value })
+      writes.push({ table: this.names.rows, key, value })
       changelog?.append(timestamp, key, 0, key.length, value, value === null ? -1 : 0, value?.length ?? -1)
     }
 
     const old = this.storedDeadlines.get(row)
     const stored = wheels.map(wheel => [wheel.deadlineOf(row), wheel.sequenceOf(row)] as const)
-    const table = this.#names.timers
+    const table = this.names.timers
     for (const [index, [deadline, sequence]] of stored.entries()) {
       const before = old?.[index]
       if (before !== undefined && before[0] === deadline && before[1] === sequence) continue
@@ -351,7 +351,7 @@ export class DiskTable implements TaskTable {
       return { key: Buffer.from(s.keySource.subarray(s.keyStart, s.keyEnd)), copy: copyRow(s, this.row) }
     })
     let count = 0
-    for (const [key, value] of limit > 0 ? this.#store.tableRange(this.#names.rows, from, to) : []) {
+    for (const [key, value] of limit > 0 ? this.#store.tableRange(this.names.rows, from, to) : []) {
       if (this.#isCached(key)) continue
       found.push({ key: Buffer.from(key), copy: this.#copyStored(key, value) })
       if (++count === limit) break

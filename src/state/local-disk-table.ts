@@ -18,10 +18,6 @@ import { DiskTable, PRESENT, type StoredDeadlines } from './disk-table.ts'
 import { USED } from './row-memory.ts'
 import type { TableOptions } from './table-options.ts'
 
-/** Of the names of tables in the store. */
-const ROWS = ''
-const TIMERS = '#timers'
-const META = '#meta'
 const NEWEST_SCHEMA = Buffer.from('newest schema')
 const NEVER = [0, 0] as const
 const NO_DEADLINES: StoredDeadlines = []
@@ -48,7 +44,7 @@ export class LocalDiskTable extends DiskTable {
   #newestSchema = 0
 
   constructor(definition: TableDefinition, options: TableOptions, local: LocalTable) {
-    super(definition, options, local, ROWS)
+    super(definition, options, local, '')
     this.#local = local
     this.#now = options.now ?? Date.now
     this.#end = local.end
@@ -137,7 +133,7 @@ export class LocalDiskTable extends DiskTable {
   }
 
   #readNewestSchema(): void {
-    this.#newestSchema = this.#local.tableGet(META, NEWEST_SCHEMA)?.readInt32LE(0) ?? 0
+    this.#newestSchema = this.#local.tableGet(this.names.meta, NEWEST_SCHEMA)?.readInt32LE(0) ?? 0
     // Versions are learnt in their order: who knows this one knows those before it.
     if (this.#newestSchema > 0) this.decoder.require(this.#newestSchema)
   }
@@ -149,7 +145,7 @@ export class LocalDiskTable extends DiskTable {
     this.#newestSchema = schemaId
     const value = Buffer.alloc(4)
     value.writeInt32LE(schemaId)
-    this.#local.write(META, NEWEST_SCHEMA, value)
+    this.#local.write(this.names.meta, NEWEST_SCHEMA, value)
   }
 
   #apply(cursor: BatchCursor): void {
@@ -159,7 +155,7 @@ export class LocalDiskTable extends DiskTable {
     const key = bytes.subarray(cursor.keyStart, cursor.keyEnd)
     const cached = s.index.find(bytes, cursor.keyStart, cursor.keyEnd)
     if (cached !== 0) this.free(cached)
-    const stored = local.tableGet(ROWS, key)
+    const stored = local.tableGet(this.names.rows, key)
     const value = cursor.valueStart < 0 ? null : bytes.subarray(cursor.valueStart, cursor.valueEnd)
     if (value !== null) this.#meetSchema(this.decoder.schemaOf(value, 0, value.length))
     s.live += (value === null ? 0 : 1) - (stored === undefined ? 0 : 1)
@@ -167,7 +163,7 @@ export class LocalDiskTable extends DiskTable {
       const before = stored === undefined ? NO_DEADLINES : this.#deadlinesOf(key, stored)
       this.#moveTimers(key, before, value === null ? NO_DEADLINES : this.#deadlinesOf(key, value))
     }
-    if (value !== null || stored !== undefined) local.write(ROWS, key, value)
+    if (value !== null || stored !== undefined) local.write(this.names.rows, key, value)
   }
 
   #moveTimers(key: Buffer, before: StoredDeadlines, after: StoredDeadlines): void {
@@ -177,9 +173,9 @@ export class LocalDiskTable extends DiskTable {
       const [was, wasSet] = before[index] ?? NEVER
       const [is, isSet] = after[index] ?? NEVER
       if (was === is && wasSet === isSet) continue
-      if (was !== 0) local.write(TIMERS, timers.entryKey(was, wasSet, key), null)
+      if (was !== 0) local.write(this.names.timers, timers.entryKey(was, wasSet, key), null)
       if (is === 0) continue
-      local.write(TIMERS, timers.entryKey(is, isSet, key), PRESENT)
+      local.write(this.names.timers, timers.entryKey(is, isSet, key), PRESENT)
       if (((isSet - s.sequence) | 0) > 0) s.sequence = isSet
     }
   }

@@ -223,7 +223,8 @@ export class MemoryTable implements TaskTable {
     const end = this.#decoder.decode(s, row, cursor.bytes, cursor.valueStart, cursor.valueEnd, this.row)
     s.i32[base + s.layout.touched] = 0
     // A disk table has written more behind it: the order of its timers.
-    if ((cursor.valueEnd - end) % 4 !== 0 || s.wheels.length * 4 < cursor.valueEnd - end) {
+    const rest = cursor.valueEnd - end
+    if (rest % 4 !== 0 || rest < 0 || rest > s.wheels.length * 4) {
       throw this.#decoder.damaged('bytes follow its last field')
     }
     s.i32[base + s.layout.latest] = this.#ring.restored(row, cursor.offset)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { CommitUnit } from '../../src/log/contract.ts'
 import { groupUnit } from '../../src/log/group.ts'
 import { Cluster, type ClusterSettings } from '../../src/log/kafka/cluster.ts'
@@ -14,7 +15,7 @@ import { produce, txnOffsetCommit } from '../../src/log/kafka/wire/data-messages
 import type { Api } from '../../src/log/kafka/wire/types.ts'
 import { SeededRandom } from '../../src/testing/random.ts'
 import { batchOf, readAll } from '../contract/log-data.ts'
-import { kafkaBroker } from '../servers/kafka.ts'
+import { kafkaCluster } from '../servers/kafka.ts'
 import { clusterSettings } from './directed-nodes.ts'
 import { namespaced } from './namespaced-log.ts'
 
@@ -66,7 +67,9 @@ class BusyCluster extends Cluster {
 
 for (const sole of [false, true]) {
   test(`in their order, ${sole ? 'of a sole writer, one by one' : 'several under way'}`, async t => {
-    const { bootstrap } = await kafkaBroker()
+    // Of a unit's requests each broker may refuse its own.
+    const kafka = await kafkaCluster({ brokers: 2 })
+    const { bootstrap } = kafka
     const id = `busy-${randomUUID()}`
     const host = await openKafka({ bootstrap: parseKafkaLocation(`kafka://${bootstrap}`, {}).bootstrap, node: id })
     const log = host.client()
@@ -75,6 +78,7 @@ for (const sole of [false, true]) {
       await log.deleteTopic(id).catch(() => {})
       await host.close()
       cluster.close()
+      await kafka.end()
     })
     await log.createTopic(id, { partitions: 2 })
     await cluster.refresh()
@@ -92,22 +96,24 @@ for (const sole of [false, true]) {
     const source = { failures: 0 }
     for (let n = 1; n <= UNITS; n++) {
       const unit: CommitUnit = {
-        appends: [0, 1].map(partition => ({ topic: id, partition, batch: batchOf([`${n}`]) })),
+        // What follows a unit waits for each of its requests that was refused.
+        appends: [0, 1, 0].map((partition, i) => ({ topic: id, partition, batch: batchOf([`${n}${'abc'[i]}`]) })),
         positions: [{ group: `${id}.g`, topic: id, partition: 0, offset: n, metadata: '' }],
       }
       const entry = groupUnit(unit, source as Parameters<typeof groupUnit>[1], 0)
       pipeline.submit(entry, () => told.push(entry.error === null ? String(n) : entry.error.message))
-      if (sole) await pipeline.settled()
+      // The next one comes while requests of this one wait to be sent again.
+      await (sole || n % 2 === 0 ? pipeline.settled() : pause(n % 20))
     }
     await pipeline.settled()
     const wanted = Array.from({ length: UNITS }, (_, i) => String(i + 1))
     assert.deepEqual(told, wanted)
     assert.ok(cluster.refused > 0)
-    for (const partition of [0, 1]) {
+    for (const [partition, names] of [['a', 'c'], ['b']].entries()) {
       const found = readAll(namespaced(log, '').reader(id, partition, 'earliest'))
       assert.deepEqual(
         found.map(line => line.slice(line.indexOf(':') + 1)),
-        wanted,
+        wanted.flatMap(n => names.map(name => n + name)),
       )
     }
     const [position] = await positionsOf(host.cluster, `${id}.g`, null)

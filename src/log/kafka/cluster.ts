@@ -110,7 +110,7 @@ export class Cluster {
   }
 
   /** As `look`, for a topic that may have been made a moment ago: brokers hear of it one after the other. */
-  async lookTwice(name: string): Promise<TopicMetadata | undefined> {
+  async lookForNew(name: string): Promise<TopicMetadata | undefined> {
     for (let tries = 0; ; tries++) {
       const found = await this.look(name)
       if (found !== undefined || tries === LOOKS) return found

@@ -206,7 +206,7 @@ export class Session implements UnitSource {
       case 'topic':
         return (await this.#admin.one(ask.name)) ?? null
       case 'identity': {
-        const id = (await cluster.lookTwice(ask.topic))?.id ?? NO_UUID
+        const id = (await cluster.lookForNew(ask.topic))?.id ?? NO_UUID
         return cluster.id === null || id === NO_UUID ? null : `${cluster.id}/${id}`
       }
       case 'create':

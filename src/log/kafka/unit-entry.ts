@@ -8,7 +8,13 @@ import { type Cluster, refusal } from './cluster.ts'
 import type { UnitProducer } from './unit-producer.ts'
 import type { Connection } from './wire/connection.ts'
 import { produce } from './wire/data-messages.ts'
-import { DUPLICATE_SEQUENCE_NUMBER, fateOfCode, type KafkaFate, NONE } from './wire/error-codes.ts'
+import {
+  DUPLICATE_SEQUENCE_NUMBER,
+  fateOfCode,
+  type KafkaFate,
+  NONE,
+  OUT_OF_ORDER_SEQUENCE_NUMBER,
+} from './wire/error-codes.ts'
 import type { StampedBatch } from './wire/stamped-batch.ts'
 
 export class Entry {
@@ -22,6 +28,8 @@ export class Entry {
   /** In a transaction: its batches are there, and its positions may be sent with this version; null: not yet. */
   positionsVersion: number | null = null
   positionsSent = false
+  /** Something of this try was refused for now. */
+  refused = false
   /** What went wrong in this try, and what that means. */
   failure: AldebaranError | null = null
   fate: KafkaFate | null = null
@@ -60,10 +68,15 @@ export class Entry {
   }
 }
 
-/** Whether brokers refused something only for now, so that the same may be sent again as it is. */
-export function isForNow(codes: readonly number[]): boolean {
+/**
+ * Whether brokers refused something only for now, so that the same may be sent again as it is. Behind a batch that they
+ * refused so, the next one of its partition is a gap to them until that one is there.
+ */
+export function isForNow(entry: Entry, codes: readonly number[]): boolean {
   const refused = codes.filter(code => code !== NONE && code !== DUPLICATE_SEQUENCE_NUMBER)
-  return refused.length > 0 && refused.every(code => fateOfCode(code) === 'retry')
+  const passes = (code: number): boolean =>
+    fateOfCode(code) === 'retry' || (entry.refused && code === OUT_OF_ORDER_SEQUENCE_NUMBER)
+  return refused.length > 0 && refused.every(passes)
 }
 
 /** Does a request of a transaction again a little later, where it may be; false: it may not. */
@@ -216,7 +229,14 @@ function sendRequest(
     entry.outstanding--
     const found = (answer?.topics ?? []).flatMap(({ name, partitions }) => partitions.map(one => ({ name, ...one })))
     const again = (): void => sendRequest(entry, topics, connect, settings, answered, tries + 1)
-    if (isForNow(found.map(one => one.errorCode)) && settings.again(entry, tries, again)) return
+    if (
+      isForNow(
+        entry,
+        found.map(one => one.errorCode),
+      ) &&
+      settings.again(entry, tries, again)
+    )
+      return
     if (error !== null) entry.fail(error, error.fate === 'retry' ? 'metadata' : 'fatal')
     for (const { name, partition, errorCode, baseOffset, errorMessage } of found) {
       const index = topics.get(name)?.find(one => one.partition === partition)?.index

@@ -246,7 +246,7 @@ export class UnitPipeline {
       ...(entry.unit.positions ?? []),
       ...(entry.unit.trims ?? []),
     ]) {
-      if (!cluster.topics.has(topic) && (await cluster.lookTwice(topic)) === undefined) throw unknownTopic(topic)
+      if (!cluster.topics.has(topic) && (await cluster.lookForNew(topic)) === undefined) throw unknownTopic(topic)
     }
     const leaders = leadersOf(entry.unit, cluster)
     if (leaders === null) throw new AldebaranError('KAFKA_UNREACHABLE', 'a partition has no leader now')
@@ -293,6 +293,7 @@ export class UnitPipeline {
         entry.producer = null
         entry.positionsVersion = null
         entry.positionsSent = false
+        entry.refused = false
         entry.failure = null
         entry.fate = null
       }

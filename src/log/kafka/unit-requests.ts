@@ -44,8 +44,8 @@ const MOST_TRIES = 30
 const NO_MEMBER: Membership = { memberId: '', epoch: -1 }
 
 export class UnitRequests {
-  /** Nothing new may be sent: it would overtake what is being begun, or is to be sent again. */
-  holdsBack = false
+  /** How many requests are being begun, or wait to be sent again. */
+  #holds = 0
   readonly #cluster: Cluster
   readonly #settings: RequestSettings
   readonly #queue: () => readonly Entry[]
@@ -65,6 +65,11 @@ export class UnitRequests {
     this.#queue = queue
     this.#advance = advance
     this.#succeed = succeed
+  }
+
+  /** Nothing new may be sent: it would overtake what is being begun, or is to be sent again. */
+  get holdsBack(): boolean {
+    return this.#holds > 0
   }
 
   /** Without a transaction. */
@@ -165,7 +170,7 @@ export class UnitRequests {
       entry.outstanding--
       const codes = codesOf(answer?.topics)
       const again = (): void => this.#sendGroup(entry, version, group, positions, tries + 1)
-      if (isForNow(codes) && this.#again(entry, tries, again)) return
+      if (isForNow(entry, codes) && this.#again(entry, tries, again)) return
       this.#heard(entry, error, codes, `positions of group ${group}`, { group })
       this.#advance()
     })
@@ -178,11 +183,12 @@ export class UnitRequests {
   #again(entry: Entry, tries: number, again: () => void): boolean {
     const isLast = this.#queue().every(one => one === entry || one.state === 'waiting')
     if (!isLast || entry.failure !== null || tries === MOST_TRIES) return false
-    this.holdsBack = true
+    this.#holds++
+    entry.refused = true
     entry.outstanding++
     setTimeout(
       () => {
-        this.holdsBack = false
+        this.#holds--
         entry.outstanding--
         again()
         this.#advance()
@@ -202,10 +208,10 @@ export class UnitRequests {
     for (const { topic, partition } of entry.unit.appends ?? []) {
       topics.set(topic, (topics.get(topic) ?? new Set()).add(partition))
     }
-    this.holdsBack = true
+    this.#holds++
     const added = (): void => {
       if (entry.outstanding > 0) return
-      this.holdsBack = false
+      this.#holds--
       if (entry.failure === null) this.#sendInTurn(entry, 9, 3)
       this.#advance()
     }

@@ -33,6 +33,8 @@ export class Handovers {
   readonly #settings: HandoverSettings
   readonly #kept = new Set<string>()
   #isRunning = false
+  /** Tasks came since it was asked who is to have them. */
+  #isStale = false
 
   constructor(settings: HandoverSettings) {
     this.#settings = settings
@@ -45,6 +47,7 @@ export class Handovers {
 
   begin(tasks: readonly string[]): void {
     for (const task of tasks) this.#kept.add(task)
+    this.#isStale = true
     if (this.#kept.size === 0 || this.#isRunning) return
     this.#isRunning = true
     this.#run().finally(() => {
@@ -69,12 +72,13 @@ export class Handovers {
   async #run(): Promise<void> {
     const until = performance.now() + LONGEST_MS
     while (this.#withTables().length > 0 && performance.now() < until) {
+      this.#isStale = false
       const targets = await this.#targets()
       const lookedAt = performance.now()
       // Who is to have them may change meanwhile.
-      while (performance.now() < lookedAt + LOOK_EVERY_MS) {
+      while (!this.#isStale && performance.now() < lookedAt + LOOK_EVERY_MS) {
         const near = await Promise.all(this.#withTables().map(task => this.#isNear(targets, task)))
-        if (near.every(Boolean)) return
+        if (near.every(Boolean) && !this.#isStale) return
         await setTimeout(ASK_EVERY_MS)
       }
     }

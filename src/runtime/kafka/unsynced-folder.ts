@@ -10,12 +10,10 @@
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { uptime } from 'node:os'
 import { dirname, join } from 'node:path'
+import { LOOK_MS, UNUSED_MS } from '../../log/kafka/copy-expiry.ts'
 import type { Report } from '../worker-host.ts'
 
 const MARK = 'unsynced'
-/** What nobody used for so long is deleted, and it is looked so often; for the first time when tasks have come, ms. */
-const UNUSED_MS = 24 * 3_600_000
-const LOOK_MS = 600_000
 /** Starts of a machine that names none are told apart by their time; its clock may be corrected meanwhile, ms. */
 const SAME_START_MS = 120_000
 

@@ -10,12 +10,12 @@ import { readTopic } from '../../testing/read-topic.ts'
 import { SimulatedStore } from '../../testing/simulated-store.ts'
 import { VirtualClock } from '../../time/clock.ts'
 import { type Application, application } from '../application.ts'
-import type { Assignment } from '../assignment.ts'
+import { type Assignment, allActive } from '../assignment.ts'
 import { Measures } from '../measures.ts'
 import { prepare } from '../prepare.ts'
 import { Producer } from '../producer.ts'
 import { countTables, plansById, planTasks } from '../task-plan.ts'
-import { DEFAULT_WORKER_SETTINGS, TaskWorker, type WorkerSettings } from '../worker.ts'
+import { DEFAULT_WORKER_SETTINGS, TaskWorker, type WorkerEnvironment, type WorkerSettings } from '../worker.ts'
 
 export const words = topic('words', { key: text(), value: text(), partitions: 2 })
 export const told = topic('told', { key: text(), value: int32(), partitions: 2 })
@@ -119,6 +119,19 @@ export class TestWorkers {
       .filter(record => record.key === key)
       .map(record => record.value)
   }
+}
+
+/** The worker that has all tasks of an application whose topics are there (`versions`: see `prepare`). */
+export function soleWorker(
+  app: Application,
+  environment: Pick<WorkerEnvironment, 'log' | 'clock' | 'versions'>,
+  settings: Partial<WorkerSettings> = {},
+): TaskWorker {
+  const plans = planTasks(app)
+  const measures = new Measures(countTables(plans))
+  const more = { measures, budget: new MemoryBudget(1e9), report: () => {} }
+  const all = { ...DEFAULT_WORKER_SETTINGS, ...settings }
+  return new TaskWorker(plansById(plans), allActive(plans), { ...environment, ...more }, all)
 }
 
 interface AddOptions extends Partial<WorkerSettings> {

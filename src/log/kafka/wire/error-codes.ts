@@ -126,6 +126,7 @@ const CODES: Readonly<Record<number, readonly [name: string, fate: KafkaFate]>> 
 export const NONE = 0
 export const UNKNOWN_TOPIC_OR_PARTITION = 3
 export const TOPIC_ALREADY_EXISTS = 36
+export const OUT_OF_ORDER_SEQUENCE_NUMBER = 45
 export const DUPLICATE_SEQUENCE_NUMBER = 46
 
 export function nameOfCode(code: number): string {
