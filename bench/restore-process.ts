@@ -23,7 +23,7 @@ export interface RestoreAnswer {
 const MESSAGES_A_UNIT = 20_000
 
 const [bootstrap = '', workers = '1', state = ''] = process.argv.slice(2)
-const audit = auditFromEnvironment(process.env)
+const audit = await auditFromEnvironment(process.env)
 const { name } = audit.application
 const changelog = changelogOf(name, 'audit', 'books')
 let restoreMs = 0

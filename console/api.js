@@ -32,14 +32,27 @@ export async function get(path, signal) {
 }
 
 /**
+ * @param {string} path from the root of the server
+ * @param {unknown} body sent as JSON
+ * @returns {Promise<unknown>}
+ */
+export async function post(path, body) {
+  const init = { method: 'POST', body: JSON.stringify(body) }
+  const response = await ask(path, 'application/json', undefined, { 'content-type': 'application/json' }, init)
+  return await response.json()
+}
+
+/**
  * @param {string} path
  * @param {string} accept
  * @param {AbortSignal} [signal]
  * @param {Record<string, string>} [more] headers
+ * @param {RequestInit} [init]
  */
-async function ask(path, accept, signal, more = {}) {
+async function ask(path, accept, signal, more = {}, init = {}) {
   const known = token()
   const response = await fetch(path, {
+    ...init,
     headers: { accept, ...more, ...(known === null ? {} : { authorization: `Bearer ${known}` }) },
     cache: 'no-store',
     signal: signal ?? null,

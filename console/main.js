@@ -1,6 +1,8 @@
 // @ts-check
-// The first page: follows the figures of the process and keeps every panel true to them.
+// Follows the figures of the process and keeps every panel of the page that is looked at true to them.
 import { follow, get, keepToken, token } from './api.js'
+import { DeliveriesPage } from './deliveries.js'
+import { placeOf } from './delivery-words.js'
 import { byId, html, setText } from './element.js'
 import { bytes, clock, duration, span } from './format.js'
 import { sentencesOf } from './graph-flow.js'
@@ -30,6 +32,7 @@ const records = new RecordsPanel({
   hold: byId('hold', HTMLButtonElement),
   unauthorized: askForToken,
 })
+const deliveries = new DeliveriesPage({ unauthorized: askForToken })
 const calm = matchMedia('(prefers-reduced-motion: reduce)')
 
 /** @type {Map<string, { view: GraphView, frame: HTMLElement }>} */
@@ -39,15 +42,19 @@ let latest = null
 let lettersAt = 0
 let nodesAt = 0
 let sentences = ''
+let pageShown = ''
 let stop = () => {}
 
 byId('token-form', HTMLFormElement).addEventListener('submit', () => {
   keepToken(byId('token', HTMLInputElement).value.trim())
   start()
   records.start()
+  deliveries.refresh()
 })
-new ResizeObserver(() => latest && showGraphs(latest)).observe(graphs)
+addEventListener('hashchange', () => showPage(true))
+new ResizeObserver(() => latest && pageShown === 'overview' && showGraphs(latest)).observe(graphs)
 requestAnimationFrame(animate)
+showPage(false)
 start()
 
 function start() {
@@ -65,6 +72,26 @@ function start() {
   )
 }
 
+/** @param {boolean} isMove the reader came from another page, and hears which one this is */
+function showPage(isMove) {
+  const place = placeOf(location.hash)
+  if (place === null && pageShown !== '') return
+  const shown = place ?? { page: 'overview' }
+  pageShown = shown.page
+  element('overview').hidden = shown.page !== 'overview'
+  element('deliveries').hidden = shown.page !== 'deliveries'
+  for (const link of element('pages').querySelectorAll('a')) {
+    if (link.dataset.page === shown.page) link.setAttribute('aria-current', 'page')
+    else link.removeAttribute('aria-current')
+  }
+  if (shown.page === 'deliveries') {
+    const { application, delivery } = shown
+    deliveries.show(application === null || delivery === null ? null : { application, delivery })
+    if (isMove) element('deliveries-title').focus()
+  } else deliveries.hide()
+  if (latest !== null) show(latest)
+}
+
 function askForToken() {
   showState('waiting', 'waits for a token')
   element('token-wrong').hidden = token() === null
@@ -80,12 +107,19 @@ function show(stats) {
   document.title = `${stats.status === 'ok' ? '' : '⚠ '}${names} – Aldebaran`
   setText(element('uptime'), `up ${span(stats.process.uptimeMs)}`)
   showHealth(stats)
+  showProcess(stats)
+  deliveries.update(stats)
+  element('pages').hidden = pageShown === 'overview' && stats.applications.every(app => app.deliveries.length === 0)
   figures.update(stats)
+  if (pageShown === 'overview') showOverview(stats)
+}
+
+/** @param {Stats} stats */
+function showOverview(stats) {
   showGraphs(stats)
   showTables(element('tables'), stats)
   showLag(element('lag'), stats)
   showWorkers(element('workers'), stats)
-  showProcess(stats)
   records.update(stats)
   if (Date.now() - lettersAt > LETTERS_MS) {
     lettersAt = Date.now()

@@ -63,7 +63,13 @@ export const ERROR_CODES = {
   // runtime
   OPTION_INVALID: ['terminal', 'Correct the option as the message says.'],
   HANDLER_THREW: ['terminal', 'The handler threw: fix it, then replay the dead letter.'],
+  PACKAGE_MISSING: ['terminal', 'Install the package that the message names, beside aldebaran.'],
+  DELIVERY_FAILED: ['terminal', 'It was given up: see why in the message, see to the destination, then replay the dead letter; it goes to no other.'],
   WORKER_DIED: ['retry', 'A worker thread ended: its tasks start again from the last commit.'],
+  // sending
+  ADDRESS_REFUSED: ['terminal', 'Use an address that may be sent to; what the rules forbid here can be allowed by them.'],
+  HEADER_INVALID: ['terminal', 'Correct the header that the message names.'],
+  SECRET_INVALID: ['terminal', 'Use a secret as it was made: whsec_ or whsk_, then base64.'],
   // http
   UNAUTHORIZED: ['terminal', 'Send the header Authorization: Bearer TOKEN.'],
   CREDENTIALS_NEEDED: ['terminal', 'Other machines can reach it: set ALDEBARAN_TOKENS for HTTP, ALDEBARAN_PEER_SECRET for nodes, or listen on 127.0.0.1.'],

@@ -1,16 +1,62 @@
+export { type ApnsSettings, apnsChannel } from './connect/channels/apns.ts'
+export type { AlertChannel, AlertMessage, AlertRecord, Recipient, Severity } from './connect/channels/channel.ts'
+export { parseChannel } from './connect/channels/channels.ts'
+export { type EmailSettings, emailChannel } from './connect/channels/email.ts'
+export { type FcmSettings, fcmChannel } from './connect/channels/fcm.ts'
+export { type NagiosSettings, nagiosChannel } from './connect/channels/nagios.ts'
+export { type SmsSettings, smsChannel } from './connect/channels/sms.ts'
+export { type TopicSettings as TopicChannelSettings, topicChannel } from './connect/channels/topic-channel.ts'
+export { type WebhookSettings, webhookChannel } from './connect/channels/webhook.ts'
+export type { AddressRules } from './connect/http-sender/addresses.ts'
+export { TlsIdentity, type TlsSettings } from './connect/http-sender/connector.ts'
+export type { NameService } from './connect/http-sender/host-resolver.ts'
+export { HttpSender, type HttpSenderSettings } from './connect/http-sender/http-sender.ts'
+export { deliveryErrorOf } from './connect/http-sender/outcome.ts'
+export type {
+  FailureReason,
+  FailureStage,
+  PostFailure,
+  PostOutcome,
+  PostRequest,
+} from './connect/http-sender/post.ts'
 export type { AvroTopicSettings, RegistrySchema } from './connect/registry/avro-topic.ts'
 export type { RegisteredSchema, RegisteredVersion, SchemaDraft } from './connect/registry/client.ts'
 export { type SchemaRegistryClient, schemaRegistry } from './connect/registry/schema-registry.ts'
 export type { SubjectNames } from './connect/registry/subject-names.ts'
 export type { RegistrySettings } from './connect/registry/transport.ts'
+export {
+  generateWebhookKeyPair,
+  generateWebhookSecret,
+  WebhookSigner,
+  webhookPublicKey,
+} from './connect/webhooks/signing.ts'
+export type { BreakerSettings } from './delivery/breaker.ts'
+export type {
+  Attempt,
+  AttemptRecord,
+  DeliveryGuarantee,
+  DeliveryNotice,
+  DeliverySettings,
+  Limits,
+  Route,
+  RouteContext,
+} from './delivery/contract.ts'
+export { type Delivery, delivery } from './delivery/delivery.ts'
+export { DeliveryError, type DeliveryFate } from './delivery/delivery-error.ts'
+export type { RetrySettings } from './delivery/retry.ts'
+export type { Rate } from './delivery/token-bucket.ts'
 export { AldebaranError, ERROR_CODES, type ErrorCode, type Fate } from './errors.ts'
+export { type HttpRoute, RouteAnswer, type RouteRequest } from './http/application-routes.ts'
+export type { NewestOptions, Operations } from './http/operations.ts'
 export type { Log, TopicInfo } from './log/contract.ts'
 export type { Context, SendOptions } from './pipeline/context.ts'
 export { type Pipeline, pipeline } from './pipeline/pipeline.ts'
 export type { Stream } from './pipeline/stream.ts'
 export type { Table } from './pipeline/table.ts'
 export { type AnyTopic, type Topic, type TopicSettings, topic } from './pipeline/topic.ts'
+export { parseDuration } from './pipeline/units.ts'
 export type { Header } from './record/headers.ts'
+export { partitionOf } from './record/partitioner.ts'
 export { type RunSettings, run } from './run.ts'
 export { type Application, type ApplicationSettings, application } from './runtime/application.ts'
 export {

@@ -3,7 +3,7 @@
  * request, or no request came in time, one alert is written. `rules.ts` has the rules, this file the plumbing.
  *
  *     trades (JSON) ─► intake ─┬─► purchase-requests ─┐
- *                              └─► purchases ─────────┴─► books ─► alerts
+ *                              └─► purchases ─────────┴─► books ─► alerts ─► channels
  *
  * Fast senders write Avro to `purchase-requests` and `purchases` themselves.
  */
@@ -21,6 +21,8 @@ import {
   text,
   topic,
 } from 'aldebaran'
+import type { AuditChannel } from './channels.ts'
+import { alertDeliveries } from './deliveries.ts'
 import { parseMessage } from './json.ts'
 import { type AlertKind, alertTs, BOOK_STATES, type BookRow, purchase, request, timeout } from './rules.ts'
 import { type AuditSchemas, auditSchemas, type IdOf, type IdSpelling } from './schemas.ts'
@@ -36,6 +38,8 @@ export interface AuditSettings<S extends IdSpelling = IdSpelling> {
   name?: string
   /** Topics under other names than those of TOPICS. */
   topics?: Partial<Record<keyof typeof TOPICS, string>>
+  /** Where alerts go beside their topic. Default: nowhere. */
+  channels?: readonly AuditChannel[]
 }
 
 export const TOPICS = {
@@ -153,7 +157,10 @@ function build<S extends IdSpelling>(
     .to(alerts)
 
   return {
-    application: application(settings.name ?? 'audit', { pipelines: [intake, audit] }),
+    application: application(settings.name ?? 'audit', {
+      pipelines: [intake, audit],
+      deliveries: alertDeliveries(alerts, settings.channels ?? [], delta),
+    }),
     trades,
     requests,
     purchases,

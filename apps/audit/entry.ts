@@ -6,11 +6,13 @@
  * AUDIT_PARTITIONS  partitions of each topic (default 4)
  * AUDIT_NAME        name of the application (default audit)
  * AUDIT_TRADES, AUDIT_REQUESTS, AUDIT_PURCHASES, AUDIT_ALERTS  names of its topics, where they have others
+ * AUDIT_CHANNELS    file of the channels that alerts go out by: channels.ts
  */
 import { AldebaranError } from 'aldebaran'
 import { type Audit, type AuditSettings, buildAudit } from './app.ts'
+import { readChannels } from './channels.ts'
 
-export function auditFromEnvironment(environment: NodeJS.ProcessEnv): Audit {
+export async function auditFromEnvironment(environment: NodeJS.ProcessEnv): Promise<Audit> {
   const ids = environment.AUDIT_IDS ?? 'text'
   if (ids !== 'integer' && ids !== 'text') {
     throw new AldebaranError('OPTION_INVALID', `AUDIT_IDS: '${ids}' is neither integer nor text`, {
@@ -27,6 +29,7 @@ export function auditFromEnvironment(environment: NodeJS.ProcessEnv): Audit {
     const name = environment[`AUDIT_${topic.toUpperCase()}`]
     if (name !== undefined) settings.topics = { ...settings.topics, [topic]: name }
   }
+  if (environment.AUDIT_CHANNELS) settings.channels = await readChannels(environment.AUDIT_CHANNELS, environment)
   return buildAudit(settings)
 }
 
@@ -39,5 +42,5 @@ function wholeNumber(environment: NodeJS.ProcessEnv, option: string): number | u
   return Number(text)
 }
 
-const audit = auditFromEnvironment(process.env)
+const audit = await auditFromEnvironment(process.env)
 export const app = audit.application

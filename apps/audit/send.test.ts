@@ -43,7 +43,7 @@ after(async () => {
 async function ordersOfAlerts(count: number): Promise<Set<unknown>> {
   const orders = new Set<unknown>()
   let seen = 0
-  const { alerts } = auditFromEnvironment(process.env)
+  const { alerts } = await auditFromEnvironment(process.env)
   for await (const { key } of subscribe(running.log, alerts, { from: 'earliest' })) {
     orders.add(key)
     if (++seen === count) break

@@ -20,7 +20,7 @@ export interface ServeSettings {
 
 /** Runs the auditor on the real trades that come with it. */
 export async function serveApplication(settings: ServeSettings): Promise<Running> {
-  const audit = auditFromEnvironment(process.env)
+  const audit = await auditFromEnvironment(process.env)
   const runSettings: RunSettings = {
     // Whoever serves several applications stops them together.
     signals: false,

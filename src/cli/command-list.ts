@@ -26,6 +26,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'produce', summary: 'send records to a topic', load: () => import('./commands/produce.ts') },
   { name: 'lag', summary: 'how far readers are behind', load: () => import('./commands/lag.ts') },
   { name: 'table', summary: 'list tables, read their rows', load: () => import('./commands/table.ts') },
+  {
+    name: 'deliveries',
+    summary: 'what goes outside: destinations, events, pause, resume',
+    load: () => import('./commands/deliveries.ts'),
+  },
   { name: 'dlq', summary: 'dead letters: list, show, replay, purge', load: () => import('./commands/dlq.ts') },
   {
     name: 'schemas',
@@ -40,6 +45,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'reset', summary: 'let an application read again', load: () => import('./commands/reset.ts') },
   { name: 'mirror', summary: 'copy topics from one log to another', load: () => import('./commands/mirror.ts') },
   { name: 'audit', summary: 'ask the trade auditor', load: () => import('./commands/audit.ts') },
+  {
+    name: 'alerts',
+    summary: 'the channels of its alerts, and alerts in doubt',
+    load: () => import('./commands/alerts.ts'),
+  },
   { name: 'doctor', summary: 'check this machine and a data folder', load: () => import('./commands/doctor.ts') },
   {
     name: 'simulate',

@@ -26,21 +26,13 @@ import {
   viewLetter,
   whyNotReplayable,
 } from './dead-letter.ts'
+import { type LetterFilter, passes } from './letter-filter.ts'
 import { LetterMarks, type Mark } from './letter-marks.ts'
 import { pollSoon } from './poll-soon.ts'
 import { RecordCount } from './record-count.ts'
 import type { SiteTopic } from './site-topic.ts'
 
-export interface LetterFilter {
-  code: string | undefined
-  topic: string | undefined
-  /** Undefined: any. */
-  state: LetterState | undefined
-}
-
-export type Selection =
-  | { offsets: readonly number[] }
-  | { all: true; code: string | undefined; topic: string | undefined }
+export type Selection = { offsets: readonly number[] } | ({ all: true } & Omit<LetterFilter, 'state'>)
 
 export interface ChangeAnswer {
   /** Letters that are replayed, or purged, now and were open before. */
@@ -298,14 +290,6 @@ class LetterUnit {
     this.#runs.clear()
     this.#bytes = 0
   }
-}
-
-function passes(letter: Letter, mark: Mark | null, filter: LetterFilter): boolean {
-  return (
-    (filter.code === undefined || letter.code === filter.code) &&
-    (filter.topic === undefined || letter.topic === filter.topic) &&
-    (filter.state === undefined || (mark?.state ?? 'open') === filter.state)
-  )
 }
 
 function tell<T>(list: T[], entry: T): void {

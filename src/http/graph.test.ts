@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { AttemptRecord, DeliveryNotice } from '../delivery/contract.ts'
+import { delivery } from '../delivery/delivery.ts'
 import { pipeline } from '../pipeline/pipeline.ts'
-import { topic } from '../pipeline/topic.ts'
+import { type Topic, topic } from '../pipeline/topic.ts'
 import { application } from '../runtime/application.ts'
 import { t } from '../schema/field-types.ts'
 import { json } from '../schema/json.ts'
@@ -43,4 +45,30 @@ test('every way of a pipeline is drawn once', () => {
     'topic app.one.again.repartition -records-> operator each',
     'topic in -records-> operator filter',
   ])
+})
+
+test('a delivery is drawn with what it reads and tells, and without what it keeps for itself', () => {
+  const [from, known, attempts, notices] = (['orders', 'addresses', 'attempts', 'notices'] as const).map(name =>
+    topic(name, { key: text(), value: json() }),
+  )
+  const settings = { from: from!, reads: [known!], send: () => {} }
+  const told = { attempts: attempts as Topic<string, AttemptRecord>, notices: notices as Topic<string, DeliveryNotice> }
+  const app = application('shop', { deliveries: [delivery('calls', { ...settings, ...told, deduplicate: '1d' })] })
+  const { nodes, edges } = drawApplication(app)
+  assert.deepEqual(nodes.map(node => node.id).sort(), [
+    'operator:calls/0',
+    'topic:addresses',
+    'topic:attempts',
+    'topic:notices',
+    'topic:orders',
+  ])
+  assert.deepEqual(
+    edges.map(({ from, to }) => `${from} ${to}`),
+    [
+      'topic:orders operator:calls/0',
+      'topic:addresses operator:calls/0',
+      'operator:calls/0 topic:attempts',
+      'operator:calls/0 topic:notices',
+    ],
+  )
 })

@@ -1,3 +1,4 @@
+import { type DeliveryPart, isDeliveryPart } from '../delivery/delivery.ts'
 import type { Node, SourceNode, TableNode } from '../pipeline/node.ts'
 import type { Topology } from '../pipeline/topology.ts'
 import type { Application } from '../runtime/application.ts'
@@ -31,6 +32,10 @@ class PipelineDrawing {
     const { parts, topics } = this.#topology
     const read = new Set<string>()
     for (const part of parts) {
+      if (isDeliveryPart(part)) {
+        this.#drawDelivery(part)
+        return
+      }
       for (const source of part.sources) {
         read.add(source.topic.name)
         this.#drawSource(source)
@@ -41,6 +46,19 @@ class PipelineDrawing {
     for (const topic of sent) {
       const to = addTopic(this.#nodes, topic.name, topic.options.internal === true)
       for (const from of this.#ends) this.#edge(from, to, 'records')
+    }
+  }
+
+  /** What it keeps for itself, tables and the topic of its commands, is not drawn. */
+  #drawDelivery({ name, sources, control, delivery: { attempts, notices } }: DeliveryPart): void {
+    const id = `operator:${name}/0`
+    this.#nodes.set(id, { id, kind: 'operator', name: 'delivery', label: 'delivery', pipeline: name, internal: false })
+    for (const { topic } of sources) {
+      if (topic !== control)
+        this.#edge(addTopic(this.#nodes, topic.name, topic.options.internal === true), id, 'records')
+    }
+    for (const topic of [attempts, notices]) {
+      if (topic !== null) this.#edge(id, addTopic(this.#nodes, topic.name, false), 'records')
     }
   }
 

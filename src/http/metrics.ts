@@ -3,6 +3,7 @@ import { Counter, Gauge, type Metric, Registry } from 'prom-client'
 import type { TopicInfo } from '../log/contract.ts'
 import { BUCKETS_MS } from '../runtime/measures.ts'
 import type { Running } from '../runtime/start.ts'
+import { addDeliveries } from './delivery-metrics.ts'
 import { lagsOf } from './lag.ts'
 import { type Site, sizeOf } from './site.ts'
 import { histogramOf, type StatsTaker, totalsOf } from './stats.ts'
@@ -21,6 +22,7 @@ export function makeMetrics(site: Site, stats: StatsTaker): HttpMetrics {
   addGauges(site, registers)
   addHistogram(registry, site, 'aldebaran_commit_seconds', 'From the hand-over of a unit to its durability', 'commit')
   addHistogram(registry, site, 'aldebaran_latency_seconds', 'From the timestamp of a record to its commit', 'latency')
+  addDeliveries(site, registry)
   addProcess(registers, stats)
   return {
     registry,

@@ -26,7 +26,11 @@ export interface ReadOptions {
   limit: number
   /** Only records of this key, written as text. */
   key: string | undefined
+  /** Only records whose value holds these bytes. */
+  holding?: Buffer
 }
+
+type Test = (cursor: BatchCursor) => boolean
 
 export interface ReadAnswer {
   topic: string
@@ -40,7 +44,7 @@ export interface ReadAnswer {
 const POLL_BYTES = 256 * 1024
 const ANSWER_BYTES = 4 * 1024 * 1024
 const SCAN_BYTES = 64 * 1024 * 1024
-/** Offsets looked at first, from the end, for the newest records of a key. */
+/** Offsets looked at first, from the end, for the newest records of a key, or with something in them. */
 const FIRST_WINDOW = 10_000
 
 interface Budget {
@@ -54,9 +58,10 @@ export async function readRecords(topic: SiteTopic, options: ReadOptions): Promi
   const key = options.key === undefined ? null : keyBytesFromText(topic.key, options.key)
   const partitions = choosePartitions(topic, options.partition, key)
   const from = options.from ?? (options.time === undefined && key === null ? 'latest' : 'earliest')
+  const test = testOf(key, options.holding ?? null)
   const budget: Budget = { scan: SCAN_BYTES, answer: ANSWER_BYTES, keepLast: false }
   if (from === 'latest' && options.time === undefined) {
-    return await newest(topic, partitions, options.limit, key, { ...budget, keepLast: true })
+    return await newest(topic, partitions, options.limit, test, { ...budget, keepLast: true })
   }
   const starts = parsePositions(from, partitions)
   const records: RecordView[] = []
@@ -68,7 +73,7 @@ export async function readRecords(topic: SiteTopic, options: ReadOptions): Promi
     try {
       if (options.time !== undefined) reader.seekToTime(options.time)
       const { end } = ranges[partition]!
-      const found = await scan(topic, reader, end, options.limit - records.length, key, budget)
+      const found = await scan(topic, reader, end, options.limit - records.length, test, budget)
       records.push(...found.records)
       next.set(partition, found.next)
       if (found.next < end) complete = false
@@ -126,14 +131,14 @@ async function newest(
   topic: SiteTopic,
   partitions: readonly number[],
   limit: number,
-  key: Buffer | null,
+  test: Test | null,
   budget: Budget,
 ): Promise<ReadAnswer> {
   const records: RecordView[] = []
   const ranges = await partitionsOf(topic)
   for (const partition of partitions) {
     budget.answer = ANSWER_BYTES
-    records.push(...(await newestOf(topic, partition, ranges, limit, key, budget)))
+    records.push(...(await newestOf(topic, partition, ranges, limit, test, budget)))
   }
   const next: Positions = new Map(partitions.map(partition => [partition, ranges[partition]!.end]))
   records.sort((a, b) => a.timestamp - b.timestamp || a.partition - b.partition || a.offset - b.offset)
@@ -146,17 +151,17 @@ async function newestOf(
   partition: number,
   ranges: readonly PartitionInfo[],
   limit: number,
-  key: Buffer | null,
+  test: Test | null,
   budget: Budget,
 ): Promise<RecordView[]> {
   const { start, end } = ranges[partition]!
   const records: RecordView[] = []
-  let window = key === null ? limit : Math.max(limit, FIRST_WINDOW)
+  let window = test === null ? limit : Math.max(limit, FIRST_WINDOW)
   for (let to = end; to > start && records.length < limit && budget.scan > 0 && window > 0; window *= 4) {
     const from = Math.max(start, to - window)
     const reader = await openReader(topic, partition, from, ranges)
     try {
-      records.push(...(await scan(topic, reader, to, limit, key, budget)).records)
+      records.push(...(await scan(topic, reader, to, limit, test, budget)).records)
     } finally {
       reader.close()
     }
@@ -171,7 +176,7 @@ async function scan(
   reader: PartitionReader,
   to: number,
   limit: number,
-  key: Buffer | null,
+  test: Test | null,
   budget: Budget,
 ): Promise<{ records: RecordView[]; next: number }> {
   const records: RecordView[] = []
@@ -187,7 +192,7 @@ async function scan(
       while (!cursor.isControl && cursor.next()) {
         if (cursor.offset < next) continue
         if (cursor.offset >= to) return { records, next: to }
-        if (key === null || hasKey(cursor, key)) {
+        if (test === null || test(cursor)) {
           if (isFull() && !budget.keepLast) return { records, next }
           while (records.length > 0 && isFull()) {
             records.shift()
@@ -205,6 +210,15 @@ async function scan(
     await setImmediate()
   }
   return { records, next }
+}
+
+function testOf(key: Buffer | null, holding: Buffer | null): Test | null {
+  if (key === null && holding === null) return null
+  return cursor => (key === null || hasKey(cursor, key)) && (holding === null || holds(cursor, holding))
+}
+
+function holds({ bytes, valueStart, valueEnd }: BatchCursor, part: Buffer): boolean {
+  return valueStart >= 0 && bytes.subarray(valueStart, valueEnd).includes(part)
 }
 
 export function hasKey(cursor: BatchCursor, key: Buffer): boolean {

@@ -12,11 +12,15 @@ interface ListQuery {
   before?: number
   code?: string
   topic?: string
+  destination?: string
+  since?: number
+  until?: number
   state: LetterState | 'all'
   application?: string
 }
 
 const MOST_OFFSETS = 10_000
+const time = { type: 'number', minimum: 0 } as const
 
 export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): void {
   app.get<{ Querystring: ListQuery }>(
@@ -30,6 +34,9 @@ export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): v
           before: { ...schemas.offset, description: 'Only letters before this offset: `before` of the page before.' },
           code: { type: 'string' },
           topic: { type: 'string' },
+          destination: { type: 'string', description: 'Of a delivery: where it was not delivered.' },
+          since: { ...time, description: 'Letters from this time on, ms since 1970.' },
+          until: { ...time, description: 'Letters before this time, ms since 1970.' },
           state: { type: 'string', enum: ['open', 'replayed', 'purged', 'all'], default: 'all' },
           application: schemas.application,
         }),
@@ -37,9 +44,10 @@ export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): v
       },
     },
     async request => {
-      const { limit, before, code, topic, state, application } = request.query
+      const { limit, before, state, application, code, topic, destination, since, until } = request.query
       const box = site.letters(site.application(application))
-      const page = await box.list({ code, topic, state: state === 'all' ? undefined : state }, before, limit)
+      const chosen = { code, topic, destination, since, until, state: state === 'all' ? undefined : state }
+      const page = await box.list(chosen, before, limit)
       const { open, total } = await box.counts()
       return { ...page, open, total }
     },
@@ -69,7 +77,8 @@ export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): v
         schema: {
           tags: ['dead letters'],
           summary,
-          description: 'The body is {"offsets": [1, 2]}, or {"all": true} with `code` and `topic` to choose by.',
+          description:
+            'The body is {"offsets": [1, 2]}, or {"all": true} with `code`, `topic`, `destination`, `since` and `until` to choose by.',
           consumes: [BODY_TYPES.json],
           querystring: schemas.query({ application: schemas.application }),
           response: schemas.answers('{changed, skipped, failed}', 400, 401, 404, 415, 503),
@@ -92,18 +101,27 @@ function readSelection(request: FastifyRequest): Selection {
   }
   const json = parseBody(body)
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw wrong(`not ${describe(json)}`)
-  const { offsets, all, code, topic, ...others } = json as Record<string, unknown>
+  const { offsets, all, ...filter } = json as Record<string, unknown>
+  const { code, topic, destination, since, until, ...others } = filter
   const other = Object.keys(others)[0]
   if (other !== undefined) throw wrong(`without ${other}`)
   if ((offsets === undefined) === (all === undefined)) throw wrong('one of the two')
   if (all !== undefined) {
     if (all !== true) throw wrong('and all is true or not there')
-    return { all, code: textOf(code, 'code'), topic: textOf(topic, 'topic') }
+    return {
+      all,
+      code: textOf(code, 'code'),
+      topic: textOf(topic, 'topic'),
+      destination: textOf(destination, 'destination'),
+      since: timeOf(since, 'since'),
+      until: timeOf(until, 'until'),
+    }
   }
   if (!Array.isArray(offsets) || offsets.length > MOST_OFFSETS || !offsets.every(isOffset)) {
     throw wrong(`with at most ${MOST_OFFSETS} offsets, whole numbers from 0`)
   }
-  if (code !== undefined || topic !== undefined) throw wrong('code and topic go with all')
+  const chosen = Object.keys(filter)[0]
+  if (chosen !== undefined) throw wrong(`and ${chosen} goes with all`)
   return { offsets }
 }
 
@@ -114,6 +132,11 @@ function isOffset(value: unknown): value is number {
 function textOf(value: unknown, name: string): string | undefined {
   if (value === undefined || typeof value === 'string') return value
   throw wrong(`and ${name} is text`)
+}
+
+function timeOf(value: unknown, name: string): number | undefined {
+  if (value === undefined || (typeof value === 'number' && value >= 0)) return value
+  throw wrong(`and ${name} is a time in ms since 1970`)
 }
 
 function wrong(reason: string): AldebaranError {

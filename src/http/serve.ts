@@ -4,6 +4,7 @@ import { AldebaranError, messageOf } from '../errors.ts'
 import type { Log } from '../log/contract.ts'
 import type { Running } from '../runtime/start.ts'
 import { guard } from './access.ts'
+import { applicationRoutes } from './application-routes.ts'
 import { BODY_TYPES } from './body.ts'
 import type { HttpContext } from './context.ts'
 import { errorHandler } from './failures.ts'
@@ -14,6 +15,7 @@ import { describeApi } from './openapi.ts'
 import { registryRoutes } from './registry/routes.ts'
 import { consoleRoutes } from './routes-console.ts'
 import { deadLetterRoutes } from './routes-dead-letters.ts'
+import { deliveryRoutes } from './routes-deliveries.ts'
 import { operationRoutes } from './routes-operations.ts'
 import { recordRoutes } from './routes-records.ts'
 import { tableRoutes } from './routes-tables.ts'
@@ -87,7 +89,7 @@ export async function serve(running: readonly Running[], settings: HttpSettings)
 }
 
 async function build(context: HttpContext): Promise<FastifyInstance> {
-  const { settings, metrics } = context
+  const { settings, metrics, site } = context
   const app: FastifyInstance = fastify({
     bodyLimit: settings.bodyLimit,
     requestTimeout: REQUEST_MS,
@@ -140,7 +142,9 @@ async function build(context: HttpContext): Promise<FastifyInstance> {
   topicRoutes(app, context)
   tableRoutes(app, context)
   deadLetterRoutes(app, context)
+  deliveryRoutes(app, context)
   operationRoutes(app, context)
+  applicationRoutes(app, site, settings.routes)
   await app.register(registryRoutes(context), { prefix: '/registry' })
   app.get('/openapi.json', { schema: { hide: true } }, async () => describeApi(app))
   if (settings.console) consoleRoutes(app)

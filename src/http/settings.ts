@@ -1,6 +1,7 @@
 import { AldebaranError } from '../errors.ts'
 import { parseSize } from '../pipeline/units.ts'
 import type { Report } from '../runtime/worker-host.ts'
+import type { HttpRoute } from './application-routes.ts'
 
 export interface HttpSettings {
   /** Where to listen. Default 127.0.0.1; anything but loopback needs tokens. */
@@ -13,6 +14,8 @@ export interface HttpSettings {
   bodyLimit?: string | number
   /** Serve the browser console. Default true. */
   console?: boolean
+  /** Routes of the application, beside those that every one has. */
+  routes?: readonly HttpRoute[]
   /** Told of requests that failed by a defect. Default: nobody. */
   report?: Report
 }
@@ -25,6 +28,7 @@ export interface CompiledHttpSettings {
   tokens: readonly string[]
   bodyLimit: number
   console: boolean
+  routes: readonly HttpRoute[]
   report: Report
 }
 
@@ -70,6 +74,7 @@ export function compileHttpSettings(settings: HttpSettings, environment: NodeJS.
     tokens,
     bodyLimit,
     console: settings.console ?? true,
+    routes: settings.routes ?? [],
     report: settings.report ?? (() => {}),
   }
 }

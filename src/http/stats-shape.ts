@@ -29,6 +29,7 @@ export interface ApplicationStats {
   topics: TopicStats[]
   groups: GroupStats[]
   tables: TableStats[]
+  deliveries: DeliveryStats[]
   workers: WorkerStats[]
   /** A second, over the interval. */
   rates: Counters
@@ -90,6 +91,39 @@ export interface TableStats {
   bytes: number
 }
 
+/** What is counted of a delivery, by the workers of this process. */
+export interface DeliveryView {
+  application: string
+  delivery: string
+  topic: string
+  guarantee: 'at-least-once' | 'at-most-once'
+  partitions: number
+  /** Since the start. */
+  tries: number
+  delivered: number
+  /** Tries that failed, and are followed by another one. */
+  retried: number
+  /** Events that became dead letters. */
+  dead: number
+  inDoubt: number
+  /** Events that were passed over, for they had been taken in before. */
+  duplicates: number
+  /** Now: events that wait for their turn, for their time, for somebody's decision, and those that are being tried. */
+  waiting: number
+  scheduled: number
+  doubtful: number
+  underWay: number
+  /** Destinations: all that are known, those with a breaker that is not closed, and those that are paused. */
+  destinations: number
+  broken: number
+  paused: number
+}
+
+export interface DeliveryStats extends DeliveryView {
+  /** A second, over the interval. */
+  rates: { tries: number; delivered: number; retried: number; dead: number }
+}
+
 export interface WorkerStats {
   worker: number
   state: string
@@ -109,7 +143,7 @@ export interface GraphNode {
   /** `topic:NAME`, `table:PIPELINE/TABLE` or `operator:PIPELINE/NUMBER`. */
   id: string
   kind: 'topic' | 'operator' | 'table'
-  /** Topic or table: its name. Operator: filter, map, flatMap, branch, each, into, timer or keyBy. */
+  /** Topic or table: its name. Operator: filter, map, flatMap, branch, each, into, timer, keyBy or delivery. */
   name: string
   /** What to write on it. */
   label: string

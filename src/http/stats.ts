@@ -6,11 +6,21 @@ import type { PartitionInfo } from '../log/contract.ts'
 import type { AnyTopic } from '../pipeline/topic.ts'
 import { BUCKETS_MS, type MeasureName } from '../runtime/measures.ts'
 import type { Running } from '../runtime/start.ts'
+import { DeliverySite } from './delivery-site.ts'
 import { drawApplication } from './graph.ts'
 import { lagsOf, type PartitionLag } from './lag.ts'
 import { quantilesOf } from './quantiles.ts'
 import { type Site, type SiteTable, sizeOf } from './site.ts'
-import type { ApplicationStats, Counters, Graph, GroupStats, Quantiles, Stats, TopicStats } from './stats-shape.ts'
+import type {
+  ApplicationStats,
+  Counters,
+  DeliveryStats,
+  Graph,
+  GroupStats,
+  Quantiles,
+  Stats,
+  TopicStats,
+} from './stats-shape.ts'
 
 const COUNTERS = [
   'recordsIn',
@@ -43,6 +53,7 @@ export class StatsTaker {
   readonly #site: Site
   readonly #graphs: ReadonlyMap<Running, Graph>
   readonly #tables: ReadonlyMap<Running, readonly SiteTable[]>
+  readonly #deliveries: readonly DeliverySite[]
   readonly #delay = monitorEventLoopDelay({ resolution: 10 })
   #last: Look = { at: performance.now(), cpu: cpuMs(), values: new Map(), histograms: new Map() }
   #now: Look = this.#last
@@ -53,6 +64,7 @@ export class StatsTaker {
     this.#tables = new Map(
       site.applications.map(running => [running, site.tables().filter(table => table.running === running)]),
     )
+    this.#deliveries = DeliverySite.all(site, undefined)
     this.#delay.enable()
   }
 
@@ -125,6 +137,7 @@ export class StatsTaker {
         store: table.node.definition.store,
         ...sizeOf(table),
       })),
+      deliveries: this.#deliveries.filter(one => one.application === name).map(one => this.#delivery(one)),
       workers: workers.map((worker, i) => ({
         worker: i,
         state: worker.state,
@@ -178,6 +191,21 @@ export class StatsTaker {
         }
       }),
     }))
+  }
+
+  #delivery(site: DeliverySite): DeliveryStats {
+    const view = site.describe()
+    const rate = (name: keyof DeliveryStats['rates']): number =>
+      this.#rate(`${view.application} delivery ${view.delivery} ${name}`, view[name])
+    return {
+      ...view,
+      rates: {
+        tries: rate('tries'),
+        delivered: rate('delivered'),
+        retried: rate('retried'),
+        dead: rate('dead'),
+      },
+    }
   }
 
   /** A second, since the last look; 0 at the first. */

@@ -53,7 +53,8 @@ export async function scanRows(
   }
 }
 
-async function ask(running: Running, query: TableQuery): Promise<RowCopy[]> {
+/** @throws AldebaranError BUSY */
+export async function ask(running: Running, query: TableQuery): Promise<RowCopy[]> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {

@@ -24,6 +24,8 @@ export interface SourceNode {
   topic: AnyTopic
   /** How far behind the newest timestamp the watermark stays, in ms. */
   outOfOrderness: number
+  /** A null value goes on as null; else it makes a dead letter. Default: false. */
+  takesNull?: boolean
 }
 
 export interface IntoNode {

@@ -1,3 +1,4 @@
+import { type Delivery, deliveryTopology } from '../delivery/delivery.ts'
 import { AldebaranError } from '../errors.ts'
 import { checkName, type Pipeline } from '../pipeline/pipeline.ts'
 import { type AnyTopic, topic } from '../pipeline/topic.ts'
@@ -14,7 +15,9 @@ export interface Application {
 }
 
 export interface ApplicationSettings {
-  pipelines: readonly Pipeline[]
+  pipelines?: readonly Pipeline[]
+  /** What is to happen outside with records of its topics, or of others. */
+  deliveries?: readonly Delivery[]
   /** Topics that no pipeline names, to be created and served over HTTP too. */
   topics?: readonly AnyTopic[]
   /** How long dead letters are kept. Default '30d'. */
@@ -25,15 +28,19 @@ export interface ApplicationSettings {
 export function application(name: string, settings: ApplicationSettings): Application {
   checkName(name, 'application')
   const names = new Set<string>()
-  for (const pipeline of settings.pipelines) {
-    if (names.has(pipeline.name)) {
-      throw new AldebaranError('NAME_TAKEN', `application '${name}' has two pipelines named '${pipeline.name}'`, {
-        pipeline: pipeline.name,
+  const { pipelines = [], deliveries = [] } = settings
+  for (const part of [...pipelines, ...deliveries]) {
+    if (names.has(part.name)) {
+      throw new AldebaranError('NAME_TAKEN', `application '${name}' has two parts named '${part.name}'`, {
+        pipeline: part.name,
       })
     }
-    names.add(pipeline.name)
+    names.add(part.name)
   }
-  const topologies = settings.pipelines.map(pipeline => buildTopology(name, pipeline))
+  const topologies = [
+    ...pipelines.map(pipeline => buildTopology(name, pipeline)),
+    ...deliveries.map(delivery => deliveryTopology(name, delivery)),
+  ]
   const topics = new Map<string, AnyTopic>()
   for (const one of [...topologies.flatMap(topology => topology.topics), ...(settings.topics ?? [])]) {
     const known = topics.get(one.name)

@@ -45,10 +45,15 @@ export class BatchRunner {
   run(input: TaskInput): void {
     this.#enter(input)
     const { cursor, push, schema, position } = input
+    const takesNull = input.source.takesNull === true
     while (cursor.next()) {
       if (cursor.offset < position) continue
       this.#enterRecord(cursor)
       if (cursor.valueStart < 0) {
+        if (takesNull) {
+          push(null)
+          continue
+        }
         this.#deadLetter(input, new AldebaranError('VALUE_UNDECODABLE', 'the value is null'))
         continue
       }
@@ -68,13 +73,14 @@ export class BatchRunner {
   runCarefully(input: TaskInput): void {
     this.#enter(input)
     const { cursor, push, schema, position } = input
+    const takesNull = input.source.takesNull === true
     while (cursor.next()) {
       if (cursor.offset < position) continue
       this.#enterRecord(cursor)
       this.#undo.savepoint()
       try {
-        if (cursor.valueStart < 0) throw new AldebaranError('VALUE_UNDECODABLE', 'the value is null')
-        push(schema.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd))
+        if (cursor.valueStart < 0 && !takesNull) throw new AldebaranError('VALUE_UNDECODABLE', 'the value is null')
+        push(cursor.valueStart < 0 ? null : schema.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd))
       } catch (error) {
         this.#undo.rollback()
         if (blocks(error)) throw error

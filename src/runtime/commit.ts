@@ -58,6 +58,8 @@ export class Committer {
     const trims: Trim[] = []
     /** Who hears which append's offset; −1: not in the changelog. */
     const told: { state: TaskState; append: number }[] = []
+    const couriers = tasks.flatMap(task => task.courier ?? [])
+    for (const courier of couriers) courier.collecting()
     this.#outputs.finishInto(appends)
     this.#measures.add('recordsOut', this.#outputs.count)
     this.#measures.add('bytesOut', this.#outputs.bytes)
@@ -93,6 +95,7 @@ export class Committer {
       if (error !== null || this.failure !== null) return
       try {
         this.#committed(told, result!)
+        for (const courier of couriers) courier.committed()
       } catch (cause) {
         // A table on this machine could not take it: the log has it, and what it lacks is read from there.
         this.failure = cause instanceof Error ? cause : new Error(messageOf(cause))

@@ -30,15 +30,43 @@ const COMMIT_HISTOGRAM = NAMES.length
 const LATENCY_HISTOGRAM = COMMIT_HISTOGRAM + HISTOGRAM
 const TABLES = LATENCY_HISTOGRAM + HISTOGRAM
 const PER_TABLE = 2
+const OF_DELIVERY = [
+  'tries',
+  'delivered',
+  'retried',
+  'dead',
+  'inDoubt',
+  'duplicates',
+  'tryMs',
+  /** Levels. */
+  'waiting',
+  'scheduled',
+  'doubtful',
+  'underWay',
+  'destinations',
+  'broken',
+  'paused',
+] as const
+
+export type DeliveryMeasure = (typeof OF_DELIVERY)[number]
+
+/** How many tables, and deliveries, of tasks a worker may hold. */
+export interface MeasureSizes {
+  readonly tables: number
+  readonly deliveries: number
+}
 
 export class Measures {
   readonly buffer: SharedArrayBuffer
   readonly #values: Float64Array
+  /** Where those of deliveries begin. */
+  readonly #deliveries: number
 
-  /** `tables`: how many tables of tasks the worker may hold. */
-  constructor(tables: number, buffer?: SharedArrayBuffer) {
-    this.buffer = buffer ?? new SharedArrayBuffer((TABLES + tables * PER_TABLE) * 8)
+  constructor({ tables, deliveries }: MeasureSizes, buffer?: SharedArrayBuffer) {
+    const size = TABLES + tables * PER_TABLE + deliveries * OF_DELIVERY.length
+    this.buffer = buffer ?? new SharedArrayBuffer(size * 8)
     this.#values = new Float64Array(this.buffer)
+    this.#deliveries = TABLES + tables * PER_TABLE
   }
 
   add(name: MeasureName, amount: number): void {
@@ -84,5 +112,24 @@ export class Measures {
       rows: this.#values[TABLES + index * PER_TABLE]!,
       bytes: this.#values[TABLES + index * PER_TABLE + 1]!,
     }
+  }
+
+  addDelivery(index: number, name: DeliveryMeasure, amount: number): void {
+    const i = this.#ofDelivery(index, name)
+    this.#values[i] = this.#values[i]! + amount
+  }
+
+  setDelivery(index: number, levels: Readonly<Partial<Record<DeliveryMeasure, number>>>): void {
+    for (const [name, level] of Object.entries(levels)) {
+      this.#values[this.#ofDelivery(index, name as DeliveryMeasure)] = level
+    }
+  }
+
+  delivery(index: number, name: DeliveryMeasure): number {
+    return this.#values[this.#ofDelivery(index, name)]!
+  }
+
+  #ofDelivery(index: number, name: DeliveryMeasure): number {
+    return this.#deliveries + index * OF_DELIVERY.length + OF_DELIVERY.indexOf(name)
   }
 }

@@ -222,7 +222,7 @@ describe('what is refused at start', () => {
     assert.throws(() => p.table('rows', { key: text(), row: { n: t.int } }), refused('NAME_TAKEN', /'rows'/))
     const twins = [pipeline('p'), pipeline('p')]
     for (const twin of twins) twin.from(numbers).each(() => {})
-    assert.throws(() => application('a', { pipelines: twins }), refused('NAME_TAKEN', /two pipelines/))
+    assert.throws(() => application('a', { pipelines: twins }), refused('NAME_TAKEN', /two parts/))
   })
 
   test('topics of different partition counts read together', () => {

@@ -1,3 +1,4 @@
+import { LIVE_DESTINATIONS } from '../delivery/delivery.ts'
 import { asBuffer } from '../record/as-buffer.ts'
 import type { RowCopy, TaskTable } from '../state/contract.ts'
 import type { TaskWorker } from './worker.ts'
@@ -31,6 +32,7 @@ export function allRows(worker: TaskWorker, pipeline: string, table: string): Ro
 
 /** Answers from the rows as the last processed record left them; undefined: the table is not here (now). */
 export function answerQuery(worker: TaskWorker, query: TableQuery): RowCopy[] | undefined {
+  if (query.table === LIVE_DESTINATIONS) return liveDestinations(worker, query)
   const table = findTables(worker, query.pipeline, query.table, query.partition)[0]
   if (table === undefined) return undefined
   if (query.kind === 'get') {
@@ -43,4 +45,12 @@ export function answerQuery(worker: TaskWorker, query: TableQuery): RowCopy[] | 
     query.to === null ? undefined : asBuffer(query.to),
     query.limit,
   )
+}
+
+function liveDestinations(worker: TaskWorker, query: TableQuery): RowCopy[] | undefined {
+  const { pipeline, partition } = query
+  const task = worker.tasks.find(({ plan }) => plan.part.pipeline === pipeline && plan.partition === partition)
+  if (!task?.courier || query.kind !== 'scan') return undefined
+  const textOf = (bytes: Uint8Array | null): string | null => (bytes === null ? null : asBuffer(bytes).toString())
+  return task.courier.destinations.list(textOf(query.from) ?? '', textOf(query.to), query.limit)
 }

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { isDeliveryPart, LIVE_DESTINATIONS } from '../delivery/delivery.ts'
 import { AldebaranError } from '../errors.ts'
 import type { LogAddress } from '../log/client.ts'
 import type { Log } from '../log/contract.ts'
@@ -15,7 +16,7 @@ import { type EngineCounters, type LogEngine, type NodeView, openEngine } from '
 import type { LogLocation } from './log-location.ts'
 import { prepare } from './prepare.ts'
 import type { TableQuery } from './queries.ts'
-import { countTables, planTasks, type TaskPlan } from './task-plan.ts'
+import { measureSizes, planTasks, type TaskPlan } from './task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, type WorkerSettings } from './worker.ts'
 import { RESPAWN_MS, type Report, WorkerHost, type WorkerHostSettings } from './worker-host.ts'
 import type { WorkerProblem } from './worker-thread.ts'
@@ -215,7 +216,9 @@ export class Running {
 }
 
 function tablesOf({ part, partition }: TaskPlan): string[] {
-  return part.tables.map(({ definition }) => tablePartition(part.pipeline, definition.name, partition))
+  const names = part.tables.map(({ definition }) => definition.name)
+  if (isDeliveryPart(part)) names.push(LIVE_DESTINATIONS)
+  return names.map(name => tablePartition(part.pipeline, name, partition))
 }
 
 /** No name has a slash in it. */
@@ -257,7 +260,7 @@ export async function start(app: Application, settings: StartSettings): Promise<
         budget,
         versions,
         settings: { ...DEFAULT_WORKER_SETTINGS, lingerMs: engine.lingerMs, ...settings.worker },
-        tables: countTables(plans),
+        sizes: measureSizes(plans),
         newAddress: () => engine.workerAddress(worker),
         release: address => engine.release(address),
         respawnMs: RESPAWN_MS,

@@ -2,6 +2,7 @@ import type { Log, PartitionReader } from '../log/contract.ts'
 import type { AnyTopic, KeyOf, ValueOf } from '../pipeline/topic.ts'
 import { BatchCursor } from '../record/batch-cursor.ts'
 import type { Header } from '../record/headers.ts'
+import { kept } from '../schema/kept.ts'
 
 /** A record as a program outside the pipelines sees it. It may be kept. */
 export interface Received<K = unknown, V = unknown> {
@@ -95,10 +96,4 @@ function* recordsOf<T extends AnyTopic>(
       }
     }
   }
-}
-
-/** A schema may fill one object again with each decode: its properties may be kept, it may not. */
-function kept<V>(value: V): V {
-  const isRecord = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
-  return isRecord ? { ...value } : value
 }

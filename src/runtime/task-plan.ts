@@ -1,7 +1,9 @@
+import { isDeliveryPart } from '../delivery/delivery.ts'
 import type { RepartitionNode } from '../pipeline/node.ts'
 import type { AnyTopic } from '../pipeline/topic.ts'
 import type { SubTopology } from '../pipeline/topology.ts'
 import { type Application, groupOf } from './application.ts'
+import type { MeasureSizes } from './measures.ts'
 
 /** What a task is made from. */
 export interface TaskPlan {
@@ -17,12 +19,15 @@ export interface TaskPlan {
   readonly deadLetters: AnyTopic
   /** The number of its first table among the tables of all tasks. */
   readonly firstTable: number
+  /** Its number among the tasks of deliveries; −1: it is none. */
+  readonly deliveryIndex: number
 }
 
 /** Every task of an application, in an order that is the same wherever it is computed. */
 export function planTasks(application: Application): TaskPlan[] {
   const plans: TaskPlan[] = []
   let tables = 0
+  let deliveries = 0
   for (const topology of application.topologies) {
     for (const part of topology.parts) {
       for (let partition = 0; partition < part.partitions; partition++) {
@@ -36,6 +41,7 @@ export function planTasks(application: Application): TaskPlan[] {
           repartitions: topology.repartitions,
           deadLetters: application.deadLetters,
           firstTable: tables,
+          deliveryIndex: isDeliveryPart(part) ? deliveries++ : -1,
         })
         tables += part.tables.length
       }
@@ -48,9 +54,12 @@ export function plansById(plans: readonly TaskPlan[]): Map<string, TaskPlan> {
   return new Map(plans.map(plan => [plan.id, plan]))
 }
 
-export function countTables(plans: readonly TaskPlan[]): number {
+export function measureSizes(plans: readonly TaskPlan[]): MeasureSizes {
   const last = plans.at(-1)
-  return last === undefined ? 0 : last.firstTable + last.part.tables.length
+  return {
+    tables: last === undefined ? 0 : last.firstTable + last.part.tables.length,
+    deliveries: plans.filter(plan => plan.deliveryIndex >= 0).length,
+  }
 }
 
 /** The tasks of one of `workers` workers: every partition number stays together, so co-partitioned parts do too. */

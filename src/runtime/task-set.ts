@@ -24,6 +24,7 @@ import type { StateEnvironment, TaskState } from './task-state.ts'
 
 export interface TaskSetEnvironment extends StateEnvironment {
   outputs: Outputs
+  random: () => number
   /** Read for replicas by one step, about, at most. */
   restoreBytes: number
   /** A task that could not be restored is tried again after this long, ms. */
@@ -148,6 +149,7 @@ export class TaskSet {
     for (const task of [...this.running]) {
       if (this.#active.has(task.plan.id)) continue
       this.running.splice(this.running.indexOf(task), 1)
+      task.courier?.drain()
       this.#leaving.push({ task, unit: null })
     }
     for (const [id, replica] of this.#replicas) {
@@ -160,9 +162,9 @@ export class TaskSet {
     return true
   }
 
-  /** Everything done until now is in the units up to this number. */
+  /** Everything done until now is in the units up to this number. A delivery stays until what it began has ended. */
   submitted(unit: number): void {
-    for (const leaving of this.#leaving) leaving.unit ??= unit
+    for (const leaving of this.#leaving) if (leaving.task.courier?.isDrained !== false) leaving.unit ??= unit
   }
 
   /** Units up to this number are committed: tasks that waited for that are let go. */

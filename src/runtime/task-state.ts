@@ -79,6 +79,7 @@ export function openState(
       expectedRows: isLocal ? 0 : Math.ceil((range.end - range.start) / 2),
       ...(local === null ? {} : { local }),
       now: () => environment.clock.now(),
+      ...(definition.cacheRows === undefined ? {} : { cacheRows: definition.cacheRows }),
     })
     return {
       node,

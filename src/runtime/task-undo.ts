@@ -1,27 +1,32 @@
 import { AldebaranError } from '../errors.ts'
 import type { Outputs } from './outputs.ts'
-import type { TaskState } from './task-state.ts'
+
+/** What can go back to its last savepoint: a table. */
+export interface Undoable {
+  savepoint(): void
+  rollback(): void
+}
 
 /** Undoing what a task did: its tables and the outputs of its worker, back to one savepoint. */
 export class TaskUndo {
   /** Dead letters sent, and times that work was undone and done again carefully; taken by the task's report. */
   deadLetters = 0
   rollbacks = 0
-  readonly #states: readonly TaskState[]
+  readonly #parts: readonly Undoable[]
   readonly #outputs: Outputs
 
-  constructor(states: readonly TaskState[], outputs: Outputs) {
-    this.#states = states
+  constructor(parts: readonly Undoable[], outputs: Outputs) {
+    this.#parts = parts
     this.#outputs = outputs
   }
 
   savepoint(): void {
-    for (const state of this.#states) state.table.savepoint()
+    for (const part of this.#parts) part.savepoint()
     this.#outputs.mark()
   }
 
   rollback(): void {
-    for (const state of this.#states) state.table.rollback()
+    for (const part of this.#parts) part.rollback()
     this.#outputs.rewind()
   }
 

@@ -11,16 +11,16 @@
  *    would have waited for may lie behind them. It looks again now and then: the partition may have been trimmed.
  * 5. Timers due now are run before the next batch; a timer that throws becomes a dead letter and is cleared.
  */
+import type { Courier } from '../delivery/courier.ts'
+import { isDeliveryPart } from '../delivery/delivery.ts'
 import { AldebaranError, messageOf } from '../errors.ts'
-import type { Log } from '../log/contract.ts'
 import { compileSource, compileTimer, makeOutlets } from '../pipeline/compile.ts'
 import type { TableNode } from '../pipeline/node.ts'
 import { TaskContext } from '../pipeline/task-context.ts'
 import type { TaskTable, TimerKind } from '../state/contract.ts'
-import type { Clock } from '../time/clock.ts'
 import { BatchRunner } from './batch-runner.ts'
-import type { Measures } from './measures.ts'
-import type { Outputs } from './outputs.ts'
+import { taskDelivery } from './task-delivery.ts'
+import type { TaskEnvironment } from './task-environment.ts'
 import { TaskInput } from './task-input.ts'
 import type { TaskPlan } from './task-plan.ts'
 import type { TaskState } from './task-state.ts'
@@ -30,18 +30,13 @@ import { TimerRunner } from './timer-runner.ts'
 /** Time to the next try of what failed with a `retry` error, and of bytes that are damaged, ms. */
 const RETRY_MS = 100
 const DAMAGED_RETRY_MS = 1000
+/** Between two looks at how much a delivery has of what, ms. */
+const LEVELS_MS = 500
 
 interface Block {
   error: Error
   /** Tried again from that time, monotonic ms. */
   until: number
-}
-
-export interface TaskEnvironment {
-  log: Log
-  outputs: Outputs
-  clock: Clock
-  measures: Measures
 }
 
 export class Task {
@@ -54,6 +49,9 @@ export class Task {
   readonly #batches: BatchRunner
   readonly #timers: TimerRunner
   readonly #hasEventTimers: boolean
+  /** Of a delivery: what it sends. */
+  readonly courier: Courier | null
+  #levelsAt = 0
   #readingBlock: Block | null = null
   #timerBlock: Block | null = null
   /** First timestamp of the batch that `step` processed last, ms. */
@@ -66,18 +64,27 @@ export class Task {
     const outlets = makeOutlets(plan.topics, environment.outputs, plan.partition)
     this.#context = new TaskContext(plan.partition, plan.part.sources[0]!.topic.key, outlets)
     const tables = new Map<TableNode, TaskTable>(states.map(state => [state.node, state.table]))
+    const { outputs, clock } = environment
     const compilePlan = { context: this.#context, tables, outlets, repartitions: plan.repartitions }
-    this.inputs = plan.part.sources.map(
-      source => new TaskInput(environment.log, plan.group, source, plan.partition, compileSource(source, compilePlan)),
-    )
+    const delivered = isDeliveryPart(plan.part)
+      ? taskDelivery(plan, plan.part, states, environment, this.#context)
+      : null
+    this.courier = delivered?.courier ?? null
+    this.inputs = plan.part.sources.map(source => {
+      const push = delivered?.pushOf(source) ?? compileSource(source, compilePlan)
+      return new TaskInput(environment.log, plan.group, source, plan.partition, push)
+    })
     const handlers = new Map(
       states.map(state => [
         state,
-        new Map(state.node.timers.map(node => [node.timer, compileTimer(node, compilePlan)])),
+        delivered?.timersOf(state) ??
+          new Map(state.node.timers.map(node => [node.timer, compileTimer(node, compilePlan)])),
       ]),
     )
-    const { outputs, clock } = environment
-    this.#undo = new TaskUndo(states, outputs)
+    this.#undo = new TaskUndo(
+      [...states.map(({ table }) => table), ...(delivered === null ? [] : [delivered.courier])],
+      outputs,
+    )
     this.#batches = new BatchRunner(plan, this.#context, this.#undo, outputs, clock)
     this.#timers = new TimerRunner(plan, this.#context, this.#undo, outputs, handlers)
     this.#hasEventTimers = states.some(state => Object.values(state.node.definition.timers).includes('event'))
@@ -91,7 +98,7 @@ export class Task {
 
   /** Processes at most one batch. False: there is none now, or the task is blocked. */
   step(): boolean {
-    if (!this.#isOver(this.#readingBlock)) return false
+    if (!this.#isOver(this.#readingBlock) || this.courier?.holdsReading === true) return false
     const input = this.#nextInput()
     if (input === null) return false
     const { measures } = this.#environment
@@ -125,6 +132,13 @@ export class Task {
     return this.#timers.fired > before
   }
 
+  /** Of a delivery: begins what may begin, and sees to what has ended. Returns whether there was something. */
+  deliver(): boolean {
+    if (this.courier === null || this.#isStopped) return false
+    this.#reportDelivery()
+    return this.courier.advance()
+  }
+
   /** Bytes of the buffers it reads into. */
   get bufferBytes(): number {
     let sum = 0
@@ -137,6 +151,7 @@ export class Task {
     let earliest = Number.POSITIVE_INFINITY
     if (this.#isStopped || this.#timerBlock !== null) return earliest
     for (const state of this.states) earliest = Math.min(earliest, state.table.nextDeadline('processing'))
+    if (this.courier !== null) earliest = Math.min(earliest, this.#environment.clock.now() + this.courier.idleMs())
     return earliest
   }
 
@@ -152,7 +167,16 @@ export class Task {
     for (const state of this.states) measures.setTable(state.index, state.table.rows, state.table.bytes)
   }
 
+  /** Once in a while: it looks at every destination. */
+  #reportDelivery(): void {
+    const { clock, measures } = this.#environment
+    if (this.courier === null || clock.monotonic() < this.#levelsAt) return
+    this.#levelsAt = clock.monotonic() + LEVELS_MS
+    measures.setDelivery(this.plan.deliveryIndex, this.courier.levels())
+  }
+
   close(): void {
+    this.courier?.close()
     for (const input of this.inputs) input.close()
   }
 

@@ -10,7 +10,7 @@ import { MemoryBudget } from '../state/memory-budget.ts'
 import { allActive, NOTHING_OWNED, type Owned } from './assignment.ts'
 import { prepare } from './prepare.ts'
 import { Producer } from './producer.ts'
-import { countTables, planTasks } from './task-plan.ts'
+import { measureSizes, planTasks } from './task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS } from './worker.ts'
 import { WorkerHost } from './worker-host.ts'
 
@@ -39,7 +39,7 @@ async function startWorker(entry: string, tell: (event: string) => void, gate: P
     budget: new MemoryBudget(2 ** 30),
     versions: await prepare(mortal, log.client()),
     settings: DEFAULT_WORKER_SETTINGS,
-    tables: countTables(plans),
+    sizes: measureSizes(plans),
     newAddress() {
       tell('address taken')
       return log.address()

@@ -15,7 +15,7 @@ import { type LogAddress, wakeClient } from '../log/client.ts'
 import type { RowCopy } from '../state/contract.ts'
 import type { MemoryBudget } from '../state/memory-budget.ts'
 import { type AssignedWorker, type Assignment, NOTHING_ASSIGNED, NOTHING_OWNED, type Owned } from './assignment.ts'
-import { Measures } from './measures.ts'
+import { type MeasureSizes, Measures } from './measures.ts'
 import type { TableQuery } from './queries.ts'
 import { workerFlags } from './worker-flags.ts'
 import type { FromWorker, QueryAnswer, ToWorker, WorkerProblem, WorkerThreadData } from './worker-thread.ts'
@@ -27,7 +27,7 @@ export type Report = (level: 'info' | 'warn' | 'error', message: string, details
 
 export interface WorkerHostSettings
   extends Pick<WorkerThreadData, 'entry' | 'application' | 'worker' | 'versions' | 'settings'> {
-  tables: number
+  sizes: MeasureSizes
   budget: MemoryBudget
   newAddress: () => LogAddress
   /** Gives the address of a thread back that ended; resolves when its units are answered. */
@@ -64,7 +64,7 @@ export class WorkerHost implements AssignedWorker {
 
   constructor(settings: WorkerHostSettings) {
     this.#settings = settings
-    this.measures = new Measures(settings.tables)
+    this.measures = new Measures(settings.sizes)
     this.#spawn()
   }
 
@@ -115,7 +115,7 @@ export class WorkerHost implements AssignedWorker {
   }
 
   #spawn(): void {
-    const { tables: _, newAddress, release: __, respawnMs: ___, budget, report, ...data } = this.#settings
+    const { sizes: _, newAddress, release: __, respawnMs: ___, budget, report, ...data } = this.#settings
     const { port1, port2 } = new MessageChannel()
     const address = newAddress()
     this.#control = new Int32Array(new SharedArrayBuffer(4))

@@ -17,11 +17,12 @@ import { findApplication } from './find-application.ts'
 import { Measures } from './measures.ts'
 import { answerQuery, type TableQuery } from './queries.ts'
 import type { RowVersions } from './row-versions.ts'
-import { plansById, planTasks } from './task-plan.ts'
+import { measureSizes, plansById, planTasks } from './task-plan.ts'
 import { TaskWorker, type WorkerSettings } from './worker.ts'
 
 /** Longest stay away from the event loop, ms. */
 const TURN_MS = 50
+const ALIVE_MS = 2 ** 30
 /** Between two looks at how far standbys are behind, ms. */
 const LAG_MS = 250
 
@@ -87,13 +88,14 @@ class WorkerThread {
     this.#tell = tell
     this.#log = connectLog(data.address)
     this.#assigned = data.assigned.number
+    const plans = planTasks(app)
     this.#worker = new TaskWorker(
-      plansById(planTasks(app)),
+      plansById(plans),
       data.assigned.assignment,
       {
         log: this.#log,
         clock: systemClock,
-        measures: new Measures(0, data.measures),
+        measures: new Measures(measureSizes(plans), data.measures),
         budget: new MemoryBudget(data.budget.limit, data.budget.shared),
         versions: data.versions,
         report: (level, message, details) => tell({ kind: 'report', level, message, details }),
@@ -109,12 +111,20 @@ class WorkerThread {
     // Tells that the application was found, before what may take long.
     this.#tellState()
     let turned = systemClock.monotonic()
+    // A wait for the log alone does not keep the thread.
+    const alive = setInterval(() => {}, ALIVE_MS)
     while (worker.state !== 'stopped') {
       if (Atomics.load(control, 0) === 1) worker.stop()
       this.#heedRequests()
       const worked = worker.step()
       this.#tellOwned()
       this.#tellState()
+      if (worker.delivers) {
+        // What it sends goes on in the event loop.
+        if (worked) await setImmediate()
+        else await log.changed(Math.min(worker.idleMs(), TURN_MS))
+        continue
+      }
       if (!worked) log.wait(Math.min(worker.idleMs(), TURN_MS))
       if (systemClock.monotonic() - turned >= TURN_MS) {
         await setImmediate()
@@ -122,6 +132,7 @@ class WorkerThread {
       }
     }
     await log.close()
+    clearInterval(alive)
     this.#data.requests.close()
   }
 

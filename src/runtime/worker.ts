@@ -61,6 +61,8 @@ export const DEFAULT_WORKER_SETTINGS: WorkerSettings = {
 
 /** A unit that sends nothing waits so much longer for more: nobody waits for it. */
 const QUIET_LINGER = 5
+/** A unit waits so long for deliveries of what was read in it, ms: what has ended then is never written down. */
+const DELIVERY_LINGER_MS = 30
 /** How often positions pass over offsets without a record when there is nothing else to commit, ms. */
 const GAPS_MS = 1000
 
@@ -71,6 +73,8 @@ export interface WorkerEnvironment {
   budget: MemoryBudget
   versions: ReadonlyMap<string, RowVersions>
   report: (level: 'info' | 'warn' | 'error', message: string, details: Record<string, unknown>) => void
+  /** From 0 to 1, for waits that are to differ. Default Math.random. */
+  random?: () => number
 }
 
 export type WorkerState = 'starting' | 'running' | 'waiting' | 'stopping' | 'stopped'
@@ -106,6 +110,7 @@ export class TaskWorker {
     this.#memory = new WorkerMemory(environment)
     this.#tasks = new TaskSet(plans, {
       ...environment,
+      random: environment.random ?? Math.random,
       outputs: this.#outputs,
       charge: (bytes, always) => this.#memory.charge(bytes, always),
       changelogRecords: settings.changelogRecords,
@@ -137,6 +142,11 @@ export class TaskWorker {
   /** Grows with every change of `owned` but the lags. */
   get changes(): number {
     return this.#tasks.changes
+  }
+
+  /** Some of its tasks are deliveries: what they began goes on in the event loop of the thread. */
+  get delivers(): boolean {
+    return this.#tasks.ofUnit.some(task => task.courier !== null)
   }
 
   /** Everything it did is committed, and no task is about to leave. */
@@ -192,8 +202,10 @@ export class TaskWorker {
 
   /** Finishes the batches at hand, commits, and stops. */
   stop(): void {
-    if (this.#phase === 'running') this.#phase = 'stopping'
-    else if (this.#phase !== 'stopping') this.#close()
+    if (this.#phase === 'running') {
+      this.#phase = 'stopping'
+      for (const task of this.tasks) task.courier?.drain()
+    } else if (this.#phase !== 'stopping') this.#close()
   }
 
   #run(): boolean {
@@ -224,7 +236,8 @@ export class TaskWorker {
   /** The tasks that run have their turn. */
   #work(): boolean {
     const { clock } = this.#environment
-    const { unitMs, unitBytes } = this.#settings
+    // What is delivered before the unit ends is never written down as waiting.
+    const isEnding = this.#unitOpen && this.#isFull()
     let worked = false
     try {
       for (const task of this.tasks) {
@@ -238,8 +251,9 @@ export class TaskWorker {
         () => this.#bufferBytes(),
       )
       if (!this.#memory.isShort) {
-        for (const task of this.tasks) if (this.#advance(task)) worked = true
+        for (const task of this.tasks) if (!(isEnding && task.courier) && this.#advance(task)) worked = true
       }
+      if (this.#deliver()) worked = true
     } catch (error) {
       return this.#fail(asError(error))
     }
@@ -251,10 +265,38 @@ export class TaskWorker {
     }
     if (!worked && !this.#unitOpen) this.#passGaps()
     if (!this.#unitOpen) return worked
-    const age = clock.monotonic() - this.#unitSince
-    if (!worked && age < this.#lingerMs()) return false
-    if (!worked || this.#unitBytes >= unitBytes || age >= unitMs) this.#submit()
+    if (!worked && this.#age() < this.#lingerMs()) return false
+    if (!worked || (this.#isFull() && !this.#awaitsDeliveries())) this.#submit()
     return true
+  }
+
+  #age(): number {
+    return this.#environment.clock.monotonic() - this.#unitSince
+  }
+
+  /** The unit at hand is large or old enough. */
+  #isFull(): boolean {
+    return this.#unitBytes >= this.#settings.unitBytes || this.#age() >= this.#settings.unitMs
+  }
+
+  #awaitsDeliveries(): boolean {
+    return this.#age() < this.#settings.unitMs + DELIVERY_LINGER_MS && this.#isDelivering()
+  }
+
+  /** Something that was read in the unit at hand may end in a moment, and nobody waits for the commit. */
+  #isDelivering(): boolean {
+    const couriers = this.#tasks.ofUnit.flatMap(task => task.courier ?? [])
+    return couriers.some(courier => courier.endsSoon) && !couriers.some(courier => courier.isUrgent)
+  }
+
+  #deliver(): boolean {
+    let worked = false
+    for (const task of this.#tasks.ofUnit) {
+      if (!task.deliver()) continue
+      worked = true
+      this.#open(Number.POSITIVE_INFINITY)
+    }
+    return worked
   }
 
   /**
@@ -263,6 +305,7 @@ export class TaskWorker {
    */
   #lingerMs(): number {
     const { lingerMs } = this.#settings
+    if (this.delivers) return this.#isDelivering() ? DELIVERY_LINGER_MS : lingerMs
     if (this.#outputs.count === 0) return lingerMs * QUIET_LINGER
     return this.#committer.underWay === 0 ? 0 : lingerMs
   }
@@ -323,7 +366,10 @@ export class TaskWorker {
   }
 
   #finish(): boolean {
-    if (this.#unitOpen) this.#submit()
+    const mayWork = this.#committer.underWay < this.#settings.unitsUnderWay
+    if (mayWork) this.#deliver()
+    if (this.#unitOpen && mayWork) this.#submit()
+    if (this.#phase === 'stopping' && this.#tasks.ofUnit.some(task => task.courier?.isDrained === false)) return false
     if (this.#phase !== 'stopping') return false
     if (this.#committer.underWay > 0) return false
     this.#close()

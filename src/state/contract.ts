@@ -43,6 +43,8 @@ export interface TableDefinition<K = unknown, F extends Fields = Fields, T exten
   readonly store: 'memory' | 'disk'
   /** Rows of one task, at most; a write beyond throws TABLE_FULL. */
   readonly maxRows: number
+  /** Disk: rows kept in memory. Default 100 000. */
+  readonly cacheRows?: number
 }
 
 /** Where `collect` puts changelog records: a batch writer, or several in a row. */

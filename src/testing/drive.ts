@@ -1,3 +1,4 @@
+import type { Command } from '../delivery/commands.ts'
 import type { Log } from '../log/contract.ts'
 import { inlineLog } from '../log/inline.ts'
 import type { AnyTopic, KeyOf, Topic, ValueOf } from '../pipeline/topic.ts'
@@ -8,11 +9,14 @@ import { prepare } from '../runtime/prepare.ts'
 import { Producer } from '../runtime/producer.ts'
 import { allRows } from '../runtime/queries.ts'
 import type { RowVersions } from '../runtime/row-versions.ts'
-import { countTables, plansById, planTasks } from '../runtime/task-plan.ts'
+import { measureSizes, plansById, planTasks } from '../runtime/task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, TaskWorker } from '../runtime/worker.ts'
 import type { RowCopy } from '../state/contract.ts'
 import { MemoryBudget } from '../state/memory-budget.ts'
 import { VirtualClock } from '../time/clock.ts'
+import { deliveryCommand } from './delivery-command.ts'
+import { Outside, type Receivers, type SentTry, takesAll } from './outside.ts'
+import { SeededRandom } from './random.ts'
 import { type DeadLetter, type ReadRecord, readDeadLetters, readTopic } from './read-topic.ts'
 import { SimulatedStore } from './simulated-store.ts'
 
@@ -21,7 +25,11 @@ export interface DriverOptions {
   startMs?: number
   /** Default '1GB' worth: no test meets it by accident. Bytes. */
   memoryBytes?: number
+  /** What stands in for the `send` of deliveries, by their names. Default of each: it takes everything at once. */
+  deliveries?: Receivers
 }
+
+const RANDOM_STEPS = 1_000_000
 
 /**
  * Runs an application in memory, in this thread, with a clock that moves only when told to: records in, outputs and
@@ -30,12 +38,17 @@ export interface DriverOptions {
 export class Driver {
   readonly clock: VirtualClock
   readonly #application: Application
+  readonly #outside: Outside
   readonly #log: Log
   readonly #versions: ReadonlyMap<string, RowVersions>
   readonly #producer: Producer
   readonly #memoryBytes: number
+  readonly #random = new SeededRandom(1)
   readonly #read = new Map<string, number[]>()
   #worker: TaskWorker
+  #life = 0
+  /** Tries that were told. */
+  #told = 0
 
   constructor(
     application: Application,
@@ -43,9 +56,11 @@ export class Driver {
     versions: ReadonlyMap<string, RowVersions>,
     clock: VirtualClock,
     memoryBytes: number,
+    outside = outsideOf(application, clock),
   ) {
     this.clock = clock
-    this.#application = application
+    this.#application = outside.application
+    this.#outside = outside
     this.#log = log
     this.#versions = versions
     this.#memoryBytes = memoryBytes
@@ -72,10 +87,35 @@ export class Driver {
     this.#flush()
   }
 
-  /** Moves the clock and runs the timers that come due. */
+  /** Moves the clock and runs the timers that come due. With deliveries it goes from one thing that comes due to the next. */
   advance(ms: number): void {
-    this.clock.advance(ms)
+    let left = ms
+    while (this.#outside.isUsed && left > 0) {
+      const next = Math.min(this.#outside.nextAt - this.clock.monotonic(), this.#worker.idleMs())
+      const step = Math.min(left, Math.max(1, next))
+      left -= step
+      this.clock.advance(step)
+      this.#settle()
+    }
+    this.clock.advance(left)
     this.#settle()
+  }
+
+  /** The tries that deliveries began since the last call, or those of one of them. What `told` says may still come. */
+  sent(delivery?: string): SentTry[] {
+    const { ledger } = this.#outside
+    const tries = ledger.slice(this.#told).filter(entry => delivery === undefined || entry.delivery === delivery)
+    this.#told = ledger.length
+    return tries
+  }
+
+  /** Tells a delivery what an operator would. */
+  command(delivery: string, command: Command): void {
+    for (const { topic, key, value } of deliveryCommand(this.#application, delivery, command)) {
+      const known = this.#application.topologies.flatMap(({ topics }) => topics).find(one => one.name === topic)!
+      this.#producer.sendBytes(known, key, value!)
+    }
+    this.#flush()
   }
 
   /** The records written to a topic since the last call, by partition and offset. */
@@ -100,14 +140,17 @@ export class Driver {
 
   /** Ends the process without a word and starts it again from what was committed. */
   restart(): void {
+    this.#outside.lost(this.#life)
     this.#worker = this.#newWorker()
     this.#settle()
   }
 
   /** Ends it and starts another version of the application on the same log. */
   async upgrade(application: Application): Promise<Driver> {
-    const versions = await prepare(application, this.#log)
-    return new Driver(application, this.#log, versions, this.clock, this.#memoryBytes)
+    this.#outside.lost(this.#life)
+    const outside = this.#outside.with(application)
+    const versions = await prepare(outside.application, this.#log)
+    return new Driver(application, this.#log, versions, this.clock, this.#memoryBytes, outside)
   }
 
   /** Why it does not go on (a full table, the memory budget), or null. */
@@ -127,7 +170,10 @@ export class Driver {
   #settle(): void {
     for (let quiet = 0; quiet < 2; ) {
       this.#log.pump()
-      quiet = this.#worker.step() ? 0 : quiet + 1
+      this.#outside.life = this.#life
+      const worked = this.#worker.step()
+      if (!worked && this.#worker.settled) this.#outside.rested(this.#life)
+      quiet = worked || this.#outside.answer() ? 0 : quiet + 1
     }
   }
 
@@ -141,18 +187,21 @@ export class Driver {
 
   #newWorker(): TaskWorker {
     const plans = planTasks(this.#application)
+    this.#life = this.#outside.born()
     return new TaskWorker(
       plansById(plans),
       allActive(plans),
       {
         log: this.#log,
         clock: this.clock,
-        measures: new Measures(countTables(plans)),
+        measures: new Measures(measureSizes(plans)),
         budget: new MemoryBudget(this.#memoryBytes),
         versions: this.#versions,
+        random: () => this.#random.below(RANDOM_STEPS) / RANDOM_STEPS,
         report: () => {},
       },
-      DEFAULT_WORKER_SETTINGS,
+      // A delivery waits a little for more before it commits, which here would never come: each turn is a unit.
+      this.#outside.isUsed ? { ...DEFAULT_WORKER_SETTINGS, unitMs: 0 } : DEFAULT_WORKER_SETTINGS,
     )
   }
 }
@@ -160,6 +209,11 @@ export class Driver {
 export async function drive(application: Application, options: DriverOptions = {}): Promise<Driver> {
   const clock = new VirtualClock(options.startMs ?? 0)
   const log = inlineLog(new SimulatedStore(), { clock, durability: 'disk' }).client()
-  const versions = await prepare(application, log)
-  return new Driver(application, log, versions, clock, options.memoryBytes ?? 1e9)
+  const outside = outsideOf(application, clock, options.deliveries)
+  const versions = await prepare(outside.application, log)
+  return new Driver(application, log, versions, clock, options.memoryBytes ?? 1e9, outside)
+}
+
+function outsideOf(application: Application, clock: VirtualClock, receivers: Receivers = {}): Outside {
+  return new Outside(application, receivers, takesAll, clock, new SeededRandom(1), () => {})
 }

@@ -1,6 +1,16 @@
 export { VirtualClock } from '../time/clock.ts'
+export { deliveryCommand } from './delivery-command.ts'
 export { type Driver, type DriverOptions, drive } from './drive.ts'
 export { encodeRecord } from './encode-record.ts'
+export {
+  type Receiver,
+  type Receivers,
+  type ReceiverWorld,
+  type Reply,
+  type SentTry,
+  takesAll,
+  unreliable,
+} from './outside.ts'
 export { SeededRandom } from './random.ts'
 export type { DeadLetter, ReadRecord } from './read-topic.ts'
 export {

@@ -15,6 +15,7 @@ import { crc32c } from '../record/crc32c.ts'
 import type { Application } from '../runtime/application.ts'
 import { prepare } from '../runtime/prepare.ts'
 import { VirtualClock } from '../time/clock.ts'
+import { Outside, type Receivers, unreliable } from './outside.ts'
 import { SeededRandom } from './random.ts'
 import { type CrashCause, SimulatedCrash, SimulatedStore } from './simulated-store.ts'
 import { wrongStandbys } from './simulation-director.ts'
@@ -24,6 +25,8 @@ import { type SimulatedRecord, World, type WorldSettings } from './simulation-wo
 export interface Scenario {
   /** Sent in this order. */
   records: readonly SimulatedRecord[]
+  /** Sent when the faults are over: what an operator would tell deliveries at last, say. */
+  afterFaults?: readonly SimulatedRecord[]
   /** How far the clock goes on after everything was sent, so that timers fire, ms. */
   settleMs: number
   /** What is wrong with the end; nothing: all is well. */
@@ -32,6 +35,8 @@ export interface Scenario {
 
 export interface SimulationSpec {
   application: Application
+  /** What stands in for the `send` of deliveries, by their names. Default of each: `unreliable`. None goes outside. */
+  deliveries?: Receivers
   scenario(random: SeededRandom): Scenario
 }
 
@@ -75,12 +80,12 @@ export async function simulate(spec: SimulationSpec, options: SimulationOptions)
 }
 
 class SimulationRun {
-  readonly #spec: SimulationSpec
   readonly #options: SimulationOptions
   readonly #random: SeededRandom
   readonly #clock = new VirtualClock(1_700_000_000_000)
   readonly #store: SimulatedStore
   readonly #scenario: Scenario
+  readonly #outside: Outside
   readonly #faults: Faults
   #digest = 0
   readonly #power: CrashCause
@@ -94,7 +99,6 @@ class SimulationRun {
   #diskFullUntil = -1
 
   constructor(spec: SimulationSpec, options: SimulationOptions) {
-    this.#spec = spec
     this.#options = options
     this.#random = new SeededRandom(options.seed)
     this.#faults = { ...DEFAULT_FAULTS, ...options.faults }
@@ -103,10 +107,13 @@ class SimulationRun {
     this.#power = durability === 'disk' && this.#random.chance(0.5) ? 'power' : 'process'
     this.#store = new SimulatedStore({ durability })
     this.#scenario = spec.scenario(this.#random)
+    const { application, deliveries = {} } = spec
+    const trace = (event: string) => this.#trace(event)
+    this.#outside = new Outside(application, deliveries, unreliable, this.#clock, this.#random, trace)
   }
 
   async prepare(): Promise<void> {
-    const { application } = this.#spec
+    const { application } = this.#outside
     const setup = inlineLog(this.#store, { clock: this.#clock, durability: this.#store.durability })
     const log: Log = setup.client()
     const versions = await prepare(application, log)
@@ -119,7 +126,9 @@ class SimulationRun {
       random: this.#random,
       versions,
       workers: 1 + this.#random.below(3),
+      outside: this.#outside,
       records: this.#scenario.records,
+      afterFaults: this.#scenario.afterFaults ?? [],
       markerTopic: application.deadLetters.name,
       onStep: step => this.#commitStep(step),
       trace: event => this.#trace(event),
@@ -139,7 +148,7 @@ class SimulationRun {
         if (this.#steps < FAULT_STEPS) this.#drawFaults()
         else this.#calm()
         this.#oneStep()
-        if (this.#steps >= FAULT_STEPS && this.#world.idle && !this.#anyWork()) {
+        if (this.#steps >= FAULT_STEPS && this.#world.idle && !this.#anyWork() && !this.#awaitOutside()) {
           // Time goes on in small steps, so that timers set by timers fire too.
           if (settled >= this.#scenario.settleMs) break
           const step = Math.max(1, this.#scenario.settleMs / 20)
@@ -153,7 +162,7 @@ class SimulationRun {
     }
     if (violations.length === 0) {
       violations.push(...wrongStandbys(this.#world.workers))
-      violations.push(...this.#scenario.check(new SimulationEnd(this.#world, this.#spec.application)))
+      violations.push(...this.#scenario.check(new SimulationEnd(this.#world, this.#outside)))
     }
     return {
       seed: this.#options.seed,
@@ -167,6 +176,7 @@ class SimulationRun {
   #oneStep(): void {
     const random = this.#random
     const world = this.#world
+    if (this.#outside.isUsed && random.chance(0.5)) this.#outside.answer()
     switch (random.below(9)) {
       case 0:
         world.produce(1 + random.below(12))
@@ -190,7 +200,7 @@ class SimulationRun {
   }
 
   #stepWorker(i: number): boolean {
-    const worked = this.#world.workers[i]!.step()
+    const worked = this.#world.stepWorker(i)
     if (worked) this.#trace(`worker ${i}`)
     return worked
   }
@@ -201,6 +211,15 @@ class SimulationRun {
     for (let i = 0; i < this.#world.workers.length; i++) if (this.#stepWorker(i)) worked = true
     if (this.#world.log.step()) worked = true
     return worked
+  }
+
+  /** True: somebody outside has still to reply, and does so next. */
+  #awaitOutside(): boolean {
+    const { nextAt } = this.#outside
+    if (nextAt === Number.POSITIVE_INFINITY) return false
+    this.#clock.advance(Math.max(0, nextAt - this.#clock.monotonic()))
+    this.#outside.answer()
+    return true
   }
 
   #drawFaults(): void {
@@ -233,6 +252,7 @@ class SimulationRun {
 
   /** No more faults: those that are armed do not count either. */
   #calm(): void {
+    this.#outside.calm = true
     this.#crashIn = -1
     this.#store.diskBytes = Number.POSITIVE_INFINITY
     this.#store.disarm()
@@ -251,6 +271,7 @@ class SimulationRun {
     this.#crashes++
     this.#crashIn = -1
     this.#trace(`restart after loss of ${this.#power}`)
+    this.#world.end()
     this.#store.restart(this.#power)
     this.#clock.advance(this.#random.below(2000))
     this.#world = new World(this.#settings)

@@ -3,6 +3,7 @@ import type { AnyTopic } from '../pipeline/topic.ts'
 import type { Application } from '../runtime/application.ts'
 import { allRows } from '../runtime/queries.ts'
 import type { RowCopy } from '../state/contract.ts'
+import type { Outside, SentTry } from './outside.ts'
 import { type DeadLetter, type ReadRecord, readDeadLetters, readTopic } from './read-topic.ts'
 import type { World } from './simulation-world.ts'
 
@@ -10,11 +11,13 @@ import type { World } from './simulation-world.ts'
 export class SimulationEnd {
   readonly #world: World
   readonly #application: Application
+  readonly #outside: Outside
   readonly #log: Log
 
-  constructor(world: World, application: Application) {
+  constructor(world: World, outside: Outside) {
     this.#world = world
-    this.#application = application
+    this.#application = outside.application
+    this.#outside = outside
     this.#log = world.log.client()
   }
 
@@ -24,6 +27,16 @@ export class SimulationEnd {
 
   deadLetters(): DeadLetter[] {
     return readDeadLetters(this.#log, this.#application.deadLetters)
+  }
+
+  /** Every try of a delivery, in the order they began. */
+  sent(delivery: string): SentTry[] {
+    return this.#outside.ledger.filter(entry => entry.delivery === delivery)
+  }
+
+  /** When the process, a worker or what it had in memory was lost last; as `SentTry.lostAt`. 0: never. */
+  get lastLossAt(): number {
+    return this.#outside.lastLossAt
   }
 
   /** Rows of a table, of all partitions. */

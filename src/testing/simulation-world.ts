@@ -11,10 +11,11 @@ import type { Application } from '../runtime/application.ts'
 import { NOTHING_ASSIGNED } from '../runtime/assignment.ts'
 import { Measures } from '../runtime/measures.ts'
 import type { RowVersions } from '../runtime/row-versions.ts'
-import { countTables, plansById, planTasks, type TaskPlan } from '../runtime/task-plan.ts'
+import { measureSizes, plansById, planTasks, type TaskPlan } from '../runtime/task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, TaskWorker } from '../runtime/worker.ts'
 import { MemoryBudget } from '../state/memory-budget.ts'
 import type { VirtualClock } from '../time/clock.ts'
+import type { Outside } from './outside.ts'
 import type { SeededRandom } from './random.ts'
 import type { SimulatedStore } from './simulated-store.ts'
 import { SimulatedDirector } from './simulation-director.ts'
@@ -27,6 +28,7 @@ export interface SimulatedRecord {
 }
 
 const PRODUCER = 'aldebaran.simulation.producer'
+const RANDOM_STEPS = 1_000_000
 
 export interface WorldSettings {
   application: Application
@@ -35,7 +37,11 @@ export interface WorldSettings {
   random: SeededRandom
   versions: ReadonlyMap<string, RowVersions>
   workers: number
+  /** Where the deliveries of the application go. */
+  outside: Outside
   records: readonly SimulatedRecord[]
+  /** Sent only when the faults are over. */
+  afterFaults: readonly SimulatedRecord[]
   /** A topic that holds the producer's position. */
   markerTopic: string
   onStep: (step: string) => void
@@ -50,13 +56,18 @@ export class World {
   readonly #plans: readonly TaskPlan[]
   readonly #producer: Log
   readonly #batch = new BatchWriter()
+  readonly #records: readonly SimulatedRecord[]
+  /** Of each worker, as those outside know it. */
+  readonly #lives: number[]
   /** Records sent, and records known to be committed. */
   #sent: number
   #waiting = false
 
   constructor(settings: WorldSettings) {
-    const { store, clock, onStep } = settings
+    const { store, clock, onStep, records, afterFaults } = settings
     this.#settings = settings
+    this.#records = [...records, ...afterFaults]
+    this.#lives = Array.from({ length: settings.workers }, () => settings.outside.born())
     this.log = inlineLog(store, { clock, durability: store.durability, auto: false, onStep })
     this.#producer = this.log.client()
     this.#sent = this.#producer.position(PRODUCER, settings.markerTopic, 0)?.offset ?? 0
@@ -72,12 +83,36 @@ export class World {
 
   /** Everything was sent and its commit heard of. */
   get allSent(): boolean {
-    return this.#sent === this.#settings.records.length && !this.#waiting
+    return this.#sent >= this.#toSend && !this.#waiting
+  }
+
+  get #toSend(): number {
+    const { outside, records } = this.#settings
+    return outside.calm ? this.#records.length : records.length
+  }
+
+  stepWorker(i: number): boolean {
+    const { outside } = this.#settings
+    const worker = this.workers[i]!
+    const life = this.#lives[i]!
+    outside.life = life
+    const worked = worker.step()
+    if (worker.state === 'waiting') outside.lost(life)
+    else if (!worked && worker.state === 'running' && worker.settled) outside.rested(life)
+    return worked
+  }
+
+  /** The process ends. */
+  end(): void {
+    for (const life of this.#lives) this.#settings.outside.lost(life)
   }
 
   /** A thread ended: its successor connects, which waits for the units of the old one. */
   restartWorker(i: number): void {
     this.log.step()
+    const { outside } = this.#settings
+    outside.lost(this.#lives[i]!)
+    this.#lives[i] = outside.born()
     this.workers[i] = this.#newWorker(i)
   }
 
@@ -85,14 +120,14 @@ export class World {
   produce(count: number): void {
     this.#producer.pump()
     if (this.#waiting || this.allSent) return
-    const { records, markerTopic, trace } = this.#settings
-    const end = Math.min(records.length, this.#sent + count)
+    const { markerTopic, trace } = this.#settings
+    const end = Math.min(this.#toSend, this.#sent + count)
     const before = this.#sent
     this.#sent = end
     this.#waiting = true
     this.#producer.submit(
       {
-        appends: this.#appends(records.slice(before, end)),
+        appends: this.#appends(this.#records.slice(before, end)),
         positions: [{ group: PRODUCER, topic: markerTopic, partition: 0, offset: end, metadata: '' }],
       },
       error => {
@@ -144,16 +179,17 @@ export class World {
   }
 
   #newWorker(i: number): TaskWorker {
-    const { clock, versions, trace } = this.#settings
+    const { clock, versions, random, trace } = this.#settings
     return new TaskWorker(
       plansById(this.#plans),
       NOTHING_ASSIGNED,
       {
         log: this.log.client(),
         clock,
-        measures: new Measures(countTables(this.#plans)),
+        measures: new Measures(measureSizes(this.#plans)),
         budget: new MemoryBudget(1e9),
         versions,
+        random: () => random.below(RANDOM_STEPS) / RANDOM_STEPS,
         report: (_level, message, details) => trace(`worker ${i}: ${message} ${JSON.stringify(details)}`),
       },
       // Small, so that changelogs are written anew and trimmed, and read in several steps, in a run of some hundred records.

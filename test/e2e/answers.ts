@@ -3,7 +3,8 @@
  * knows what it asked for: a field that an answer lacks is undefined, and what is asserted of it fails.
  */
 import type { ClusterNode } from '../../src/http/cluster-shape.ts'
-import type { Stats } from '../../src/http/stats-shape.ts'
+import type { DestinationView, EventView } from '../../src/http/delivery-shape.ts'
+import type { DeliveryView, Stats } from '../../src/http/stats-shape.ts'
 
 /** A value as tests of these applications write it. */
 interface Value {
@@ -28,6 +29,7 @@ interface RecordAnswer {
 
 interface LetterAnswer extends RecordAnswer {
   key: number
+  time: number
   state: string
   code: string
   message: string
@@ -86,6 +88,9 @@ export interface BodyAnswer extends Shown {
   failed: { offset: number; code: string }[]
   tables: TableAnswer[]
   rows: RowAnswer[]
+  deliveries: DeliveryView[]
+  destinations: DestinationView[]
+  events: EventView[]
   lag: LagAnswer[]
   total: number
   next: string

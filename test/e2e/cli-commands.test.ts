@@ -56,6 +56,14 @@ describe('with a process that runs', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
+  test('alerts: an auditor without channels says so', async () => {
+    for (const args of [['alerts'], ['alerts', 'in-doubt'], ['alerts', 'in-doubt', 'drop', 'all', '--yes']]) {
+      const { code, lines, err } = await ask(args)
+      assert.deepEqual({ code, lines }, { code: 0, lines: [] })
+      assert.match(err, /Alerts go to no channel: .*AUDIT_CHANNELS/)
+    }
+  })
+
   test('topics: a line of JSON each, or a table on a terminal', async () => {
     const { code, lines } = await ask(['topics'])
     assert.equal(code, 0)

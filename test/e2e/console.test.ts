@@ -296,8 +296,9 @@ describe('the files of the console', () => {
 
   test('every element that the modules ask for by its id is in the page', () => {
     const ids = new Set([...page.matchAll(/\bid="([^"]+)"/g)].map(match => match[1]!))
-    const main = readFileSync(join(CONSOLE, 'main.js'), 'utf8')
-    const asked = [...main.matchAll(/(?:element|byId)\('([\w-]+)'/g)].map(match => match[1]!)
+    const modules = readdirSync(CONSOLE).filter(file => file.endsWith('.js'))
+    const text = modules.map(name => readFileSync(join(CONSOLE, name), 'utf8')).join('\n')
+    const asked = [...text.matchAll(/(?:element|byId)\('([\w-]+)'/g)].map(match => match[1]!)
     assert.ok(asked.length > 10)
     for (const id of asked) assert.ok(ids.has(id), id)
   })

@@ -148,3 +148,25 @@ test('selections that are malformed are refused', async () => {
     assert.equal(answer.body.error.code, 'BODY_INVALID', body)
   }
 })
+
+test('letters are chosen by when they became letters, and by where they were not delivered', async () => {
+  await poison(1)
+  const { time } = (await site.get('/dead-letters')).body.letters[0]!
+  assert.equal((await letters(`since=${time}&until=${time + 1}`)).length, 1)
+  assert.equal((await letters(`since=${time + 1}`)).length, 0)
+  assert.equal((await letters(`until=${time}`)).length, 0)
+  assert.equal((await letters('destination=nobody')).length, 0)
+  for (const choice of [{ until: time }, { since: time + 1 }, { destination: 'nobody' }]) {
+    assert.equal((await site.postJson('/dead-letters/purge', { all: true, ...choice })).body.changed, 0)
+  }
+  for (const body of [
+    { all: true, since: 'soon' },
+    { all: true, until: -1 },
+    { all: true, destination: 1 },
+    { offsets: [0], since: 0 },
+  ]) {
+    const answer = await site.postJson('/dead-letters/purge', body)
+    assert.deepEqual([answer.status, answer.body.error.code], [400, 'BODY_INVALID'], JSON.stringify(body))
+  }
+  assert.equal((await site.postJson('/dead-letters/purge', { all: true, since: time })).body.changed, 1)
+})

@@ -25,9 +25,9 @@ export class TestSite {
     this.#close = close
   }
 
-  static async open(settings: HttpSettings = {}, maxSize = '1GB'): Promise<TestSite> {
+  static async open(settings: HttpSettings = {}, maxSize = '1GB', begin = startShop): Promise<TestSite> {
     const folder = await mkdtemp(join(tmpdir(), 'aldebaran-http-'))
-    const running = await startShop(folder, maxSize)
+    const running = await begin(folder, maxSize)
     try {
       const server = await serve([running], { port: 0, tokens: [], ...settings })
       await running.ready()

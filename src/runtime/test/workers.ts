@@ -14,7 +14,7 @@ import { type Assignment, allActive } from '../assignment.ts'
 import { Measures } from '../measures.ts'
 import { prepare } from '../prepare.ts'
 import { Producer } from '../producer.ts'
-import { countTables, plansById, planTasks } from '../task-plan.ts'
+import { measureSizes, plansById, planTasks } from '../task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, TaskWorker, type WorkerEnvironment, type WorkerSettings } from '../worker.ts'
 
 export const words = topic('words', { key: text(), value: text(), partitions: 2 })
@@ -82,7 +82,7 @@ export class TestWorkers {
     const turns = setInterval(() => this.log.step())
     const versions = await prepare(app, wrap(this.log.client())).finally(() => clearInterval(turns))
     const plans = planTasks(app)
-    const measures = new Measures(countTables(plans))
+    const measures = new Measures(measureSizes(plans))
     const budget = new MemoryBudget(memory)
     const reports: string[] = []
     const report = (_level: string, message: string): void => void reports.push(message)
@@ -128,7 +128,7 @@ export function soleWorker(
   settings: Partial<WorkerSettings> = {},
 ): TaskWorker {
   const plans = planTasks(app)
-  const measures = new Measures(countTables(plans))
+  const measures = new Measures(measureSizes(plans))
   const more = { measures, budget: new MemoryBudget(1e9), report: () => {} }
   const all = { ...DEFAULT_WORKER_SETTINGS, ...settings }
   return new TaskWorker(plansById(plans), allActive(plans), { ...environment, ...more }, all)

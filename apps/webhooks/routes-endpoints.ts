@@ -1,0 +1,187 @@
+import { RouteAnswer } from 'aldebaran'
+import type { AccountRoute, Call } from './account-route.ts'
+import { type Account, type Endpoint, endpointOf } from './accounts.ts'
+import { DELIVERY } from './app.ts'
+import { newEndpoint, newSecret, schemeOf, sealHeaders, verifiersAt } from './endpoint-secrets.ts'
+import { parseEndpoint, parseOverlap } from './input.ts'
+import { viewEndpoint } from './views.ts'
+
+/** The old secret signs on for so long, unless a rotation says otherwise. */
+const OVERLAP = '24h'
+
+export const endpointRoutes: readonly AccountRoute[] = [
+  {
+    method: 'POST',
+    path: '/endpoints',
+    summary: 'Create an endpoint',
+    description:
+      'The body has `url`, and if wanted `types` (such as ["invoice.*"]; default ["*"]), `description`, `rate`, ' +
+      '`concurrency`, `headers`, `signature` (v1, or v1a for ed25519) and a `secret` of your own. The answer is the only ' +
+      'one, with that of /secret, that shows what signatures are verified with.',
+    hasBody: true,
+    answers: 'The endpoint with its secret, or its public key (201).',
+    handle: create,
+  },
+  {
+    method: 'GET',
+    path: '/endpoints',
+    summary: 'The endpoints of an account, in the order they were created',
+    answers: '{endpoints}',
+    handle: async ({ account, directory }) => {
+      const { endpoints = [] } = (await directory.read(account)) ?? {}
+      return { endpoints: endpoints.map(viewEndpoint) }
+    },
+  },
+  {
+    method: 'GET',
+    path: '/endpoints/:endpoint',
+    summary: 'One endpoint',
+    answers: 'The endpoint.',
+    handle: async call => viewEndpoint(await read(call)),
+  },
+  {
+    method: 'PATCH',
+    path: '/endpoints/:endpoint',
+    summary: 'Change the url, types, description, rate, concurrency or headers of an endpoint',
+    description: 'Events that already wait go to the new address too. `headers` replaces all of them.',
+    hasBody: true,
+    answers: 'The endpoint.',
+    handle: update,
+  },
+  {
+    method: 'DELETE',
+    path: '/endpoints/:endpoint',
+    summary: 'Delete an endpoint; what still waits for it goes to the dead letters',
+    answers: 'Nothing (204).',
+    handle: remove,
+  },
+  {
+    method: 'POST',
+    path: '/endpoints/:endpoint/enable',
+    summary: 'Enable an endpoint: it gets events again, first of all those that still wait for it',
+    answers: 'The endpoint.',
+    handle: async call => {
+      const { account, endpoint: id, directory, operations, now } = call
+      const changed = await directory.change(account, before =>
+        endpointOf(before, id).status === 'enabled' ? undefined : { change: 'enable', id, at: now },
+      )
+      await operations.command(DELIVERY, { command: 'resume', destination: id })
+      return viewEndpoint(endpointOf(changed, id))
+    },
+  },
+  {
+    method: 'POST',
+    path: '/endpoints/:endpoint/disable',
+    summary: 'Disable an endpoint: no event goes to it; what waits for it goes to the dead letters',
+    answers: 'The endpoint.',
+    handle: async call => {
+      const { account, endpoint: id, directory, operations, now } = call
+      const changed = await directory.change(account, before =>
+        endpointOf(before, id).status === 'disabled'
+          ? undefined
+          : { change: 'disable', id, at: now, reason: 'by its owner' },
+      )
+      await operations.command(DELIVERY, { command: 'purge', destination: id })
+      return viewEndpoint(endpointOf(changed, id))
+    },
+  },
+  {
+    method: 'GET',
+    path: '/endpoints/:endpoint/secret',
+    summary: 'What the signatures of an endpoint are verified with, the newest first',
+    answers: '{secrets: [{secret or publicKey, until}]}',
+    handle: async call => {
+      const { account, webhooks, now } = call
+      return { secrets: verifiersAt(webhooks.vault, account, await read(call), now) }
+    },
+  },
+  {
+    method: 'POST',
+    path: '/endpoints/:endpoint/secret/rotate',
+    summary: 'Replace the secret of an endpoint; requests are signed with both for a while',
+    query: { keepFor: { type: 'string', default: OVERLAP, description: 'How long the old one still signs.' } },
+    answers: '{secrets: [{secret or publicKey, until}]}',
+    handle: rotate,
+  },
+  {
+    method: 'POST',
+    path: '/endpoints/:endpoint/test',
+    summary: 'Send an event of type webhook.test to an endpoint, whatever types it wants',
+    answers: '{id} of the event (202).',
+    handle: async call => {
+      const { account, endpoint, publisher, now } = call
+      await read(call)
+      return new RouteAnswer(202, { id: await publisher.test(account, endpoint, now) })
+    },
+  },
+]
+
+async function read({ account, endpoint, directory }: Call): Promise<Endpoint> {
+  return endpointOf(await directory.read(account), endpoint)
+}
+
+async function create(call: Call): Promise<RouteAnswer> {
+  const { account, body, webhooks, directory, now } = call
+  const { vault, sender } = webhooks
+  const input = parseEndpoint(body, true, url => sender.check(url))
+  const fields = { ...input.fields, url: input.fields.url! }
+  const endpoint = newEndpoint(vault, account, { ...input, fields }, now)
+  const changed = await directory.change(account, () => ({ change: 'create', endpoint }))
+  const made = endpointOf(changed, endpoint.id)
+  await limit(call, made)
+  const { until: _, ...verifier } = verifiersAt(vault, account, made, now)[0]!
+  return new RouteAnswer(201, { ...viewEndpoint(made), ...verifier })
+}
+
+async function update(call: Call): Promise<object> {
+  const { account, endpoint: id, body, webhooks, directory, now } = call
+  const { vault, sender } = webhooks
+  const { fields, headers } = parseEndpoint(body, false, url => sender.check(url))
+  const changed = await directory.change(account, before => {
+    endpointOf(before, id)
+    const sealed =
+      headers === undefined
+        ? {}
+        : { headers: sealHeaders(vault, account, id, headers), headerNames: Object.keys(headers) }
+    return { change: 'update', id, at: now, fields: { ...fields, ...sealed } }
+  })
+  const endpoint = endpointOf(changed, id)
+  if (fields.rate !== undefined || fields.concurrency !== undefined) await limit(call, endpoint, true)
+  return viewEndpoint(endpoint)
+}
+
+async function remove(call: Call): Promise<RouteAnswer> {
+  const { account, endpoint: id, directory, operations } = call
+  await directory.change(account, before => {
+    endpointOf(before, id)
+    return { change: 'delete', id }
+  })
+  // Nothing is remembered of it, and what waits is not tried.
+  await operations.command(DELIVERY, { command: 'purge', destination: id })
+  await operations.command(DELIVERY, { command: 'limit', destination: id })
+  await operations.command(DELIVERY, { command: 'resume', destination: id })
+  return new RouteAnswer(204, undefined)
+}
+
+async function rotate(call: Call): Promise<object> {
+  const { account, endpoint: id, query, webhooks, directory, now } = call
+  const { vault } = webhooks
+  const until = now + parseOverlap(String(query.keepFor))
+  const changed: Account = await directory.change(account, before => {
+    const endpoint = endpointOf(before, id)
+    const secret = newSecret(vault, account, id, schemeOf(vault, account, endpoint), undefined, now)
+    return { change: 'rotate', id, at: now, until, secret }
+  })
+  return { secrets: verifiersAt(vault, account, endpointOf(changed, id), now) }
+}
+
+/** Its own rate and concurrency. `always`: also if it has none, for it may have had some. */
+async function limit({ operations }: Call, { id, rate, concurrency }: Endpoint, always = false): Promise<void> {
+  if (!always && rate === '' && concurrency === 0) return
+  await operations.command(DELIVERY, {
+    command: 'limit',
+    destination: id,
+    ...(rate === '' ? {} : { rate }),
+    ...(concurrency === 0 ? {} : { concurrency }),
+  })
+}

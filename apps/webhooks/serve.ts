@@ -1,0 +1,99 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, extname, resolve } from 'node:path'
+import { embedded, type LogLocation, type Running, type RunSettings, run } from 'aldebaran'
+import { DemoReceivers } from './demo-receivers.ts'
+import { webhooksFromEnvironment } from './environment.ts'
+import { webhookRoutes } from './routes.ts'
+import { runSamples } from './samples.ts'
+import { newKey } from './sealing.ts'
+
+export interface ServeSettings {
+  /** Folder of the log. The key, if none is given, is in the file of this name with .key behind it. */
+  data: string
+  /** Another log than that in the folder. */
+  log?: LogLocation
+  host: string
+  port: number
+  /** Default 'disk'. */
+  durability?: 'process' | 'disk'
+  workers?: number
+  /** 0: no sample data; any other number: 10 sample events a second. */
+  speed?: number
+  report?: NonNullable<RunSettings['report']>
+}
+
+const EVENTS_PER_SECOND = 10
+
+/**
+ * Runs the notifier, with real events that come with it, and receivers of them on loopback.
+ * @throws AldebaranError OPTION_INVALID, and what `run` throws
+ */
+export async function serveApplication(settings: ServeSettings): Promise<Running> {
+  const { WEBHOOKS_KEY: key, WEBHOOKS_TRUSTED: trusted } = process.env
+  const restore = () => {
+    setVariable('WEBHOOKS_KEY', key)
+    setVariable('WEBHOOKS_TRUSTED', trusted)
+  }
+  const receivers = settings.speed === 0 ? null : await DemoReceivers.open()
+  try {
+    // Worker threads get the environment as it is when they are started, also those that take the place of others.
+    if (!key) process.env.WEBHOOKS_KEY = ownKey(settings)
+    if (receivers !== null) {
+      process.env.WEBHOOKS_TRUSTED = [...(trusted ? [trusted] : []), ...receivers.origins].join(',')
+    }
+    const running = await serveWith(settings, receivers)
+    running.onStop(async () => restore())
+    return running
+  } catch (error) {
+    restore()
+    await receivers?.close()
+    throw error
+  }
+}
+
+async function serveWith(settings: ServeSettings, receivers: DemoReceivers | null): Promise<Running> {
+  const webhooks = webhooksFromEnvironment(process.env)
+  const runSettings: RunSettings = {
+    // Whoever serves several applications stops them together.
+    signals: false,
+    log: settings.log ?? embedded(settings.data, { durability: settings.durability ?? 'disk' }),
+    http: { host: settings.host, port: settings.port, routes: webhookRoutes(webhooks) },
+    entry: new URL(`./entry${extname(import.meta.url)}`, import.meta.url),
+  }
+  if (settings.workers !== undefined) runSettings.workers = settings.workers
+  if (settings.report !== undefined) runSettings.report = settings.report
+  const running = await run(webhooks.application, runSettings)
+  if (receivers === null) return running
+  const stop = new AbortController()
+  const { origins } = receivers
+  const samples = runSamples(webhooks, running, { origins, rate: EVENTS_PER_SECOND, signal: stop.signal }).catch(
+    (error: unknown) => {
+      // The notifier goes on without sample data.
+      settings.report?.('error', 'the sample events ended', { error: String(error) })
+    },
+  )
+  running.onStop(async () => {
+    stop.abort()
+    await samples
+    await receivers.close()
+  })
+  return running
+}
+
+/** The key, beside the folder of the log and not in it: a copy of one is of no use without the other. Made with the first start. */
+function ownKey({ data, report }: ServeSettings): string {
+  const file = `${resolve(data)}.key`
+  if (existsSync(file)) return readFileSync(file, 'utf8').trim()
+  mkdirSync(dirname(file), { recursive: true })
+  const key = newKey()
+  writeFileSync(file, `${key}\n`, { mode: 0o600, flag: 'wx' })
+  const message = 'WEBHOOKS_KEY is not set: a key was made, which opens all secrets. Keep it, and give it to all nodes'
+  if (report === undefined) process.stderr.write(`webhooks: ${message}: ${file}\n`)
+  else report('warn', message, { file })
+  return key
+}
+
+function setVariable(name: string, value: string | undefined): void {
+  if (value === undefined) delete process.env[name]
+  else process.env[name] = value
+}

@@ -1,0 +1,237 @@
+// @ts-check
+// The tables of one delivery, and what an operator can do in them.
+import { post } from './api.js'
+import { ask } from './ask.js'
+import { actionsOf, lastErrorOf, limitsOf, purgeQuestionOf, questionOf, stateOf, toneOf } from './delivery-words.js'
+import { byId, html } from './element.js'
+import { clock, exact, oneLine, shorten } from './format.js'
+import { LiveTable } from './live-table.js'
+
+/**
+ * @typedef {import('../src/http/delivery-shape.ts').DestinationView} DestinationView
+ * @typedef {import('../src/http/delivery-shape.ts').EventView} EventView
+ * @typedef {import('./delivery-words.js').Action} Action
+ * @typedef {{ offset: number, time: number, message: string, pipeline: string, value: unknown, headers: Record<string, unknown> }} Letter
+ * @typedef {{ address: () => string, application: () => string, told: (text: string, isBad: boolean) => void }} Settings
+ */
+
+const MOST_CHARACTERS = 80
+const LABELS = /** @type {const} */ ({ resume: 'Resume', pause: 'Pause', limit: 'Limit', purge: 'Purge' })
+
+export class DeliveryTables {
+  #settings
+  #destinations
+  #events
+  #letters
+  /** As they were shown last, for what is asked before something is done. @type {Map<string, DestinationView>} */
+  #known = new Map()
+
+  /** @param {Settings} settings */
+  constructor(settings) {
+    this.#settings = settings
+    const time = (/** @type {number} */ ms) => (ms > 0 ? clock(ms).slice(0, 8) : '')
+    this.#destinations = new LiveTable(byId('destinations', HTMLElement), {
+      label: 'Destinations',
+      keyOf: (/** @type {DestinationView} */ one) => one.destination,
+      columns: [
+        { header: 'destination', text: one => one.destination },
+        { header: 'tenant', text: one => one.tenant },
+        {
+          header: 'state',
+          style: 'state',
+          mark: one => `${one.state} ${stateOf(one, Date.now())}`,
+          make: one => html('span', { class: 'dot-state', 'data-state': toneOf(one.state) }, stateOf(one, Date.now())),
+        },
+        { header: 'under way', right: true, text: one => exact(one.underWay) },
+        { header: 'waiting', right: true, text: one => exact(one.waiting) },
+        { header: 'scheduled', right: true, text: one => exact(one.scheduled) },
+        { header: 'in doubt', right: true, text: one => exact(one.inDoubt) },
+        { header: 'delivered', right: true, text: one => exact(one.delivered) },
+        { header: 'failed', right: true, text: one => exact(one.failed) },
+        { header: 'limits', text: limitsOf },
+        { header: 'last error', style: 'wrap', text: one => shorten(lastErrorOf(one, Date.now()), MOST_CHARACTERS) },
+        {
+          header: '',
+          mark: one => actionsOf(one).join(),
+          make: one =>
+            html(
+              'div',
+              { class: 'actions' },
+              ...actionsOf(one).map(action =>
+                button(LABELS[action], one.destination, () => this.#act(action, one.destination)),
+              ),
+            ),
+        },
+      ],
+    })
+    this.#events = new LiveTable(byId('events', HTMLElement), {
+      label: 'Events',
+      keyOf: (/** @type {EventView} */ one) => one.event,
+      columns: [
+        { header: 'id', text: one => shorten(one.id, MOST_CHARACTERS) },
+        { header: 'destination', text: one => one.destination },
+        { header: 'since', text: one => time(one.since) },
+        { header: 'due', text: one => time(one.due) },
+        { header: 'tries', right: true, text: one => exact(one.tries) },
+        { header: 'last error', style: 'wrap', text: one => shorten(one.error, MOST_CHARACTERS) },
+        { header: 'value', style: 'wrap', text: one => shorten(oneLine(one.value), MOST_CHARACTERS) },
+        {
+          header: '',
+          mark: one => one.state,
+          make: one =>
+            one.state === 'waiting'
+              ? null
+              : html(
+                  'div',
+                  { class: 'actions' },
+                  button('Send', one.id, () => this.#decide('send', one)),
+                  button('Drop', one.id, () => this.#decide('drop', one)),
+                ),
+        },
+      ],
+    })
+    this.#letters = new LiveTable(byId('delivery-letters', HTMLElement), {
+      label: 'Dead letters',
+      keyOf: (/** @type {Letter} */ one) => String(one.offset),
+      columns: [
+        { header: 'when', text: one => time(one.time) },
+        { header: 'letter', right: true, text: one => String(one.offset) },
+        { header: 'destination', text: one => String(one.headers['aldebaran-destination'] ?? '') },
+        { header: 'why', style: 'wrap', text: one => one.message },
+        { header: 'value', style: 'wrap', text: one => shorten(oneLine(one.value), MOST_CHARACTERS) },
+        {
+          header: '',
+          mark: () => '',
+          make: one =>
+            html(
+              'div',
+              { class: 'actions' },
+              button('Replay', `letter ${one.offset}`, () => this.#replay(one)),
+            ),
+        },
+      ],
+    })
+  }
+
+  clear() {
+    const nothing = 'Waiting for the first answer …'
+    this.#destinations.update([], nothing)
+    this.#events.update([], nothing)
+    this.#letters.update([], nothing)
+  }
+
+  /** @param {readonly DestinationView[]} destinations */
+  showDestinations(destinations) {
+    this.#known = new Map(destinations.map(one => [one.destination, one]))
+    this.#destinations.update(destinations, 'None. A destination appears with its first event.')
+  }
+
+  /**
+   * @param {readonly EventView[]} events
+   * @param {string} state
+   */
+  showEvents(events, state) {
+    this.#events.update(events, `None is ${state}.`)
+  }
+
+  /** @param {readonly Letter[]} letters */
+  showLetters(letters) {
+    this.#letters.update(letters, 'None is open. Everything was delivered, or waits.')
+  }
+
+  /**
+   * @param {Action} action
+   * @param {string} destination
+   */
+  async #act(action, destination) {
+    const one = this.#known.get(destination)
+    if (one === undefined) return
+    const command = { command: action, destination }
+    if (action === 'resume') return await this.#command(command, `Resumed ${destination}.`)
+    if (action === 'pause') {
+      const answer = await ask({
+        title: `Pause ${destination}?`,
+        text: 'It gets nothing until it is resumed. What comes for it waits on the disk.',
+        confirm: 'Pause',
+        fields: [{ name: 'reason', label: 'Reason, for those who see it', placeholder: 'by an operator' }],
+      })
+      if (answer !== null) await this.#command({ ...command, ...filled(answer) }, `Paused ${destination}.`)
+    } else if (action === 'limit') {
+      const answer = await ask({
+        title: `Limit ${destination}`,
+        text: 'Of each task that sends to it. What is left empty is as the settings say.',
+        confirm: 'Set limits',
+        fields: [
+          { name: 'rate', label: 'Rate', value: one.rate, placeholder: '100/s' },
+          { name: 'concurrency', label: 'At once', type: 'number', placeholder: String(one.concurrency) },
+        ],
+      })
+      if (answer === null) return
+      const { concurrency = '', rate = '' } = answer
+      const limits = { ...filled({ rate }), ...(concurrency === '' ? {} : { concurrency: Number(concurrency) }) }
+      await this.#command({ ...command, ...limits }, `The limits of ${destination} are set.`)
+    } else {
+      const answer = await ask({ title: `Purge ${destination}?`, text: purgeQuestionOf(one), confirm: 'Purge' })
+      if (answer !== null) await this.#command(command, `Purged ${destination}.`)
+    }
+  }
+
+  /**
+   * @param {'send' | 'drop'} verb
+   * @param {EventView} event
+   */
+  async #decide(verb, event) {
+    const name = verb === 'send' ? 'Send' : 'Drop'
+    const answer = await ask({ title: `${name} ${event.id}?`, text: questionOf(verb, event), confirm: name })
+    if (answer === null) return
+    await this.#command({ command: verb, event: event.event }, `${name} ${event.id}: carried out in a moment.`)
+  }
+
+  /** @param {Letter} letter */
+  async #replay({ offset, headers }) {
+    const destination = String(headers['aldebaran-destination'] ?? 'its destination')
+    const text = `It goes to ${destination} again, and to no other.`
+    const answer = await ask({ title: `Replay letter ${offset}?`, text, confirm: 'Replay' })
+    if (answer === null) return
+    await this.#post(`/dead-letters/replay?${this.#settings.application()}`, { offsets: [offset] }, 'Replayed.')
+  }
+
+  /**
+   * @param {object} command
+   * @param {string} done
+   */
+  async #command(command, done) {
+    await this.#post(`${this.#settings.address()}/commands?${this.#settings.application()}`, command, done)
+  }
+
+  /**
+   * @param {string} path
+   * @param {object} body
+   * @param {string} done
+   */
+  async #post(path, body, done) {
+    try {
+      await post(path, body)
+      this.#settings.told(done, false)
+    } catch (error) {
+      this.#settings.told(error instanceof Error ? error.message : String(error), true)
+    }
+  }
+}
+
+/**
+ * Read aloud with what it is about.
+ * @param {string} text
+ * @param {string} of
+ * @param {() => void} act
+ */
+function button(text, of, act) {
+  const made = html('button', { type: 'button', 'aria-label': `${text} ${of}` }, text)
+  made.addEventListener('click', act)
+  return made
+}
+
+/** @param {Record<string, string>} fields without those that are empty */
+function filled(fields) {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''))
+}

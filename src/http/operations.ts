@@ -1,0 +1,56 @@
+/** What the API does for operators, for the routes of an application: by the same rules, in turn with the others. */
+import { type Command, parseCommand } from '../delivery/commands.ts'
+import type { Running } from '../runtime/start.ts'
+import type { ChangeAnswer } from './dead-letter-box.ts'
+import { DeliverySite } from './delivery-site.ts'
+import type { LetterFilter } from './letter-filter.ts'
+import { readRecords } from './read-records.ts'
+import type { Site } from './site.ts'
+
+export interface NewestOptions {
+  /** Records at most. */
+  limit: number
+  /** Only records of this key, written as text. */
+  key?: string
+  /** Only records whose value holds these bytes. */
+  holding?: Buffer
+}
+
+export interface Operations {
+  /**
+   * Tells a delivery of the application to do something, as POST /deliveries/:delivery/commands does.
+   * @throws AldebaranError NOT_FOUND, VALUE_INVALID
+   */
+  command(delivery: string, command: Command): Promise<void>
+  /**
+   * Replays the open dead letters that pass. `changed` of the answer: how many.
+   * @throws AldebaranError BUSY: another node is at it
+   */
+  replay(filter: Partial<Omit<LetterFilter, 'state'>>): Promise<ChangeAnswer>
+  /**
+   * The values of the newest records of a topic as JSON, the newest first. It looks back over 64 MB at most.
+   * @throws AldebaranError TOPIC_UNKNOWN
+   */
+  newest(topic: string, options: NewestOptions): Promise<unknown[]>
+}
+
+export function operationsOf(site: Site, running: Running): Operations {
+  const { name } = running.application
+  return {
+    async command(delivery, command) {
+      await DeliverySite.find(site, delivery, name).command(parseCommand(command))
+    },
+    replay: ({ code, topic, ...filter }) => site.letters(running).replay({ all: true, code, topic, ...filter }),
+    async newest(topic, { limit, key, holding }) {
+      const { records } = await readRecords(await site.topic(topic, name), {
+        partition: undefined,
+        from: 'latest',
+        time: undefined,
+        limit,
+        key,
+        ...(holding === undefined ? {} : { holding }),
+      })
+      return records.reverse().map(({ value }) => value)
+    },
+  }
+}

@@ -1,0 +1,108 @@
+/** `aldebaran deliveries` against a process that runs. */
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, test } from 'node:test'
+import { aldebaran, type Outcome } from './command-here.ts'
+import { startOutside } from './delivery-application.ts'
+import { TestSite } from './http-site.ts'
+import { Receiver } from './receiver.ts'
+
+let site: TestSite
+let receiver: Receiver
+beforeEach(async () => {
+  receiver = await Receiver.open()
+  site = await TestSite.open({}, '1GB', startOutside)
+})
+afterEach(async () => {
+  await site.close()
+  await receiver.close()
+})
+
+function deliveries(args: string[], terminal = false): Promise<Outcome> {
+  return aldebaran(['deliveries', ...args], { terminal, env: { ALDEBARAN_URL: site.url } })
+}
+
+async function call(topic: string, to: string[]): Promise<void> {
+  await site.postJson(`/topics/${topic}/records?wrap=value`, { url: receiver.url, to })
+}
+
+async function until(args: string[], pattern: RegExp): Promise<string> {
+  let out = ''
+  await site.until(async () => {
+    out = (await deliveries(args, true)).out
+    return pattern.test(out)
+  })
+  return out
+}
+
+test('ls, destinations and events: tables on a terminal, else a line of JSON each', async () => {
+  receiver.answer('sick', 500)
+  await call('calls', ['well', 'sick'])
+  const table = await until(['destinations', 'calls'], /^sick +acme +active +0 +0 +1 /m)
+  assert.match(table, /^DESTINATION +TENANT +STATE +UNDER WAY/)
+  const { lines } = await deliveries(['destinations', 'calls', '-n', '1', '--json'])
+  assert.deepEqual(
+    lines.map(({ destination, scheduled, error }) => ({ destination, scheduled, error })),
+    [{ destination: 'sick', scheduled: 1, error: 'answered 500' }],
+  )
+  assert.match((await deliveries(['ls'], true)).out, /^DELIVERY +TOPIC +GUARANTEE.*\ncalls +calls +at-least-once /)
+  const listed = await deliveries([])
+  assert.deepEqual(
+    listed.lines.map(one => [one.delivery, one.tries]),
+    [
+      ['calls', 2],
+      ['notices', 0],
+    ],
+  )
+  const events = await deliveries(['events', 'calls', '--state', 'scheduled', '--destination', 'sick'])
+  assert.deepEqual(
+    events.lines.map(({ id, tries }) => ({ id, tries })),
+    [{ id: 'calls/0/0', tries: 1 }],
+  )
+  assert.match((await deliveries(['events', 'calls'], true)).err, /There are no events in doubt\./)
+})
+
+test('pause, limit, resume and purge', async () => {
+  const paused = await deliveries(['pause', 'calls', 'shop', '--reason', 'moves house'], true)
+  assert.deepEqual([paused.code, paused.out], [0, 'Accepted: it is carried out in a moment.\n'])
+  await until(['destinations', 'calls'], /paused \(moves house\)/)
+  await call('calls', ['shop'])
+  const limited = await deliveries(['limit', 'calls', 'shop', '--rate', '5/s', '--concurrency', '2'])
+  assert.deepEqual(limited.lines, [{ accepted: 1 }])
+  await site.until(async () => {
+    const { lines } = await deliveries(['destinations', 'calls'])
+    return lines.some(one => one.rate === '5/s' && one.concurrency === 2 && one.waiting === 1)
+  })
+  await deliveries(['purge', 'calls', 'shop'])
+  await site.until(async () => (await deliveries(['ls'])).lines[0]!.dead === 1)
+  await deliveries(['resume', 'calls', 'shop'])
+  await until(['destinations', 'calls'], /^shop .*active/m)
+  assert.equal(receiver.count('shop'), 0)
+})
+
+test('send and drop events, several at once', async () => {
+  receiver.answer('shaky', 'break')
+  await call('notices', ['shaky', 'other'])
+  await call('notices', ['shaky'])
+  const inDoubt = async () => (await deliveries(['events', 'notices'])).lines.map(one => String(one.event))
+  await site.until(async () => (await inDoubt()).length === 2)
+  receiver.answer('shaky', 200)
+  const [first, second] = await inDoubt()
+  assert.deepEqual((await deliveries(['send', 'notices', first!, second!])).lines, [{ accepted: 2 }])
+  await site.until(() => receiver.count('shaky') === 4)
+  receiver.answer('shaky', 'break')
+  await call('notices', ['shaky'])
+  await site.until(async () => (await inDoubt()).length === 1)
+  await deliveries(['drop', 'notices', ...(await inDoubt())])
+  await site.until(async () => (await inDoubt()).length === 0)
+  assert.equal(receiver.count('shaky'), 5)
+})
+
+test('what is wrong is told with its code and a remedy', async () => {
+  const bad = await deliveries(['limit', 'calls', 'shop', '--rate', 'often'])
+  assert.equal(bad.code, 1)
+  assert.match(bad.err, /'often' is not a rate/)
+  assert.match(bad.err, /OPTION_INVALID/)
+  assert.match((await deliveries(['destinations', 'nothing'])).err, /NOT_FOUND/)
+  assert.match((await deliveries(['events', 'calls', '--state', 'lost'])).err, /OPTION_INVALID/)
+  assert.equal((await deliveries(['pause', 'calls'])).code, 2)
+})
