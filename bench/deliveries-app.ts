@@ -10,8 +10,8 @@ import {
   text,
   topic,
 } from '../src/index.ts'
+import { CONNECTIONS } from './deliveries-rate.ts'
 
-export const CONNECTIONS = 64
 /** Of the deliveries that are killed, for each partition: in doubt are no more than so many a kill. */
 export const MORTAL_CONCURRENCY = 16
 export const MORTAL_PARTITIONS = 2

@@ -95,7 +95,7 @@ export function buildWebhooks(settings: WebhooksSettings): Webhooks {
     retentionTime: settings.eventsRetention ?? '7d',
   })
   const changes = topic('webhooks.changes', { ...keyed, value: json<Change>(), retentionTime: '30d' })
-  const accounts = topic('webhooks.accounts', { ...keyed, value: json<Account>() })
+  const accounts = topic('webhooks.accounts', { ...keyed, value: json<Account>(), compacted: true })
   const attempts = topic('webhooks.attempts', {
     ...keyed,
     value: json<AttemptRecord>(),

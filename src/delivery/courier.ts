@@ -49,6 +49,12 @@ export interface CourierTables {
 
 /** Begun in one turn, at most: others want theirs. */
 const BEGIN_AT_ONCE = 1000
+/** Tries that take longer than that, ms, are not waited for to spare their events a row. */
+const SOON_MS = 15
+/** A try that takes longer counts as that, ms: one that hangs says nothing of the others. */
+const SLOW_MS = 100
+/** What each try counts of how long they take of late. */
+const USUAL_SHARE = 1 / 32
 /** A task that goes elsewhere waits so long for what is under way, at most. */
 const DRAIN_MS = 5000
 
@@ -67,6 +73,8 @@ export class Courier {
   /** At-most-once: events whose intent is in the unit that is being filled, and in those under way. */
   #intents: DueEvent[] = []
   readonly #submitted: DueEvent[][] = []
+  /** How long tries took of late, ms. */
+  #usualMs = 0
   /** Monotonic ms; Infinity: it does not go. */
   #drainUntil = Number.POSITIVE_INFINITY
 
@@ -127,7 +135,10 @@ export class Courier {
   /** True: something was done, which belongs to the unit that is being filled. */
   advance(): boolean {
     const outcomes = this.#attempts.take()
-    for (const outcome of outcomes) this.#outcomes.settle(outcome)
+    for (const outcome of outcomes) {
+      this.#usualMs += (Math.min(outcome.ms, SLOW_MS) - this.#usualMs) * USUAL_SHARE
+      this.#outcomes.settle(outcome)
+    }
     const tookIn = this.#takeIn()
     const purged = this.#operators.purge()
     const begun = this.#isDraining ? 0 : this.#beginAll()
@@ -159,7 +170,7 @@ export class Courier {
 
   /** Events are under way that would have to be written down if the unit was collected now, and nobody waits for that. */
   get endsSoon(): boolean {
-    return this.#due.fresh > 0 && this.#attempts.size > 0 && !this.isUrgent
+    return this.#due.fresh > 0 && this.#attempts.size > 0 && this.#usualMs < SOON_MS && !this.isUrgent
   }
 
   /** Tries under way, with those whose intent is not committed yet. */

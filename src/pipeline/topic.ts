@@ -24,6 +24,8 @@ export interface TopicSettings<K, V> {
   retentionSize?: string | number
   /** Delete records older than this ('7d' or ms). Default: never. */
   retentionTime?: string | number
+  /** Keeps the last record of each key only; a null value deletes the key. What a delivery `reads` is such. Default false. */
+  compacted?: boolean
   /** Default false: the application creates the topic at its start. */
   external?: boolean
   keyOf?: (value: NoInfer<V>) => NoInfer<K>
@@ -51,6 +53,7 @@ export function topic<K, V>(name: string, settings: TopicSettings<K, V>): Topic<
   }
   if (settings.retentionSize !== undefined) options.retentionBytes = parseSize(settings.retentionSize, 'retentionSize')
   if (settings.retentionTime !== undefined) options.retentionMs = parseDuration(settings.retentionTime, 'retentionTime')
+  if (settings.compacted === true) options.compacted = true
   return {
     name,
     key: settings.key,

@@ -402,7 +402,7 @@ describe('events', () => {
 })
 
 describe('what a delivery looks up and tells', () => {
-  const places = topic('places', { key: text(), value: text(), partitions: 1 })
+  const places = topic('places', { key: text(), value: text(), partitions: 1, compacted: true })
   const attempts = topic('attempts', { key: text(), value: json<AttemptRecord>(), partitions: 1 })
   const notices = topic('notices', { key: text(), value: json<DeliveryNotice>(), partitions: 1 })
 
@@ -436,6 +436,7 @@ describe('what a delivery looks up and tells', () => {
       ['elsewhere', 'elsewhere', undefined],
     ])
     assert.deepEqual(world.deadLetters(), [])
+    assert.equal(world.topic(places)?.compacted, true)
   })
 
   test('each try is a record, with what send returned or its error told', async () => {

@@ -30,6 +30,8 @@ const INTERNAL_SEGMENT_BYTES = 64 * 1024 * 1024
 const SET_FOR_TOPIC = 1
 const FOREVER = '-1'
 const KEPT_MS = 1000
+/** What brokers have still to hear of is looked for so often. */
+const LOOKS = 50
 
 type Configs = Record<string, string>
 
@@ -58,7 +60,7 @@ export class TopicAdmin {
         break
       }
       if (await this.#createNew(name, options.partitions, configsOf(options))) break
-      if (tries > 50)
+      if (tries > LOOKS)
         throw new AldebaranError('KAFKA_UNREACHABLE', `Topic ${name} cannot be created now`, { topic: name })
       await pause(backOff(tries, 250))
     }
@@ -177,8 +179,7 @@ export class TopicAdmin {
       )
     }
     const wanted = configsOf(options)
-    const now = (await this.#configs([name])).get(name) ?? {}
-    const changed = Object.entries(wanted).filter(([config, value]) => now[config] !== value)
+    const changed = await this.#differences(name, wanted)
     if (changed.length === 0) return
     const connection = await this.#cluster.any()
     const answer = await connection.request(incrementalAlterConfigs, {
@@ -193,13 +194,23 @@ export class TopicAdmin {
     })
     const { errorCode, errorMessage } = answer.results[0]!
     if (errorCode !== NONE) throw refusal(errorCode, `configuring topic ${name}`, { topic: name }, errorMessage)
+    // It is in force; brokers hear of it one after the other.
+    for (let tries = 0; tries < LOOKS && (await this.#differences(name, wanted)).length > 0; tries++) {
+      await pause(backOff(tries, 250))
+    }
+  }
+
+  /** The settings of a topic that are not as wanted, with the wanted values. */
+  async #differences(name: string, wanted: Record<string, string>): Promise<[config: string, value: string][]> {
+    const now = (await this.#configs([name])).get(name) ?? {}
+    return Object.entries(wanted).filter(([config, value]) => now[config] !== value)
   }
 
   async #ensureCatalog(): Promise<void> {
     for (let tries = 0; !this.#cluster.topics.has(CATALOG_TOPIC); tries++) {
       if ((await this.#cluster.look(CATALOG_TOPIC)) !== undefined) break
       await this.#createNew(CATALOG_TOPIC, 1, { 'cleanup.policy': 'compact' })
-      if (tries > 50) throw new AldebaranError('KAFKA_UNREACHABLE', `Topic ${CATALOG_TOPIC} cannot be created now`)
+      if (tries > LOOKS) throw new AldebaranError('KAFKA_UNREACHABLE', `Topic ${CATALOG_TOPIC} cannot be created now`)
       await pause(backOff(tries, 250))
     }
   }

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Attempt, DeliverySettings } from '../../delivery/contract.ts'
 import { delivery } from '../../delivery/delivery.ts'
 import { ONLY_HEADER } from '../../delivery/intake.ts'
-import type { Append } from '../../log/contract.ts'
+import type { Append, TopicInfo } from '../../log/contract.ts'
 import { type InlineLog, inlineLog } from '../../log/inline.ts'
 import { type AnyTopic, topic } from '../../pipeline/topic.ts'
 import { text } from '../../schema/primitives.ts'
@@ -119,6 +119,10 @@ export class DeliveryWorld {
     run.finishInto(appends)
     void this.#log!.client().commit({ appends })
     this.#log!.step()
+  }
+
+  topic({ name }: AnyTopic): TopicInfo | undefined {
+    return this.#log!.client().topic(name)
   }
 
   read(topic: AnyTopic): unknown[] {
