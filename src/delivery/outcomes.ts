@@ -142,7 +142,7 @@ export class Outcomes {
       tenant: event.tenant,
       number: event.tries,
       at: this.#environment.clock.now(),
-      ms,
+      ms: Math.round(ms * 10) / 10,
       outcome: error?.fate ?? 'delivered',
       error: error?.message ?? '',
       detail,
