@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Attempt, DeliverySettings } from '../../delivery/contract.ts'
 import { delivery } from '../../delivery/delivery.ts'
+import { DeliveryError } from '../../delivery/delivery-error.ts'
 import { ONLY_HEADER } from '../../delivery/intake.ts'
 import type { Append, TopicInfo } from '../../log/contract.ts'
 import { type InlineLog, inlineLog } from '../../log/inline.ts'
@@ -169,4 +170,13 @@ export class DeliveryWorld {
       return { value: Buffer.from(String(value), 'base64').toString(), message, destination: header(ONLY_HEADER) }
     })
   }
+}
+
+/** A `send` that never ends, and one that is refused. */
+export function hang(): Promise<void> {
+  return new Promise(() => {})
+}
+
+export function fails(): never {
+  throw new DeliveryError('retry', 'out of order')
 }
