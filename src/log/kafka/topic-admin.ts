@@ -119,18 +119,18 @@ export class TopicAdmin {
   }
 
   /** What is set for each topic itself, without the broker's defaults. */
-  async #configs(names: readonly string[]): Promise<Map<string, Configs>> {
+  async #configs(names: readonly string[], configs: readonly string[] = SHOWN): Promise<Map<string, Configs>> {
     const found = new Map<string, Configs>()
     if (names.length === 0) return found
     const connection = await this.#cluster.any()
     const answer = await connection.request(describeConfigs, {
-      resources: names.map(name => ({ type: TOPIC_RESOURCE, name, keys: [...SHOWN] })),
+      resources: names.map(name => ({ type: TOPIC_RESOURCE, name, keys: [...configs] })),
       includeSynonyms: false,
       includeDocumentation: false,
     })
-    for (const { name, configs } of answer.results) {
+    for (const { name, configs: described } of answer.results) {
       const own: Configs = {}
-      for (const { name: config, value, source } of configs) {
+      for (const { name: config, value, source } of described) {
         if (source === SET_FOR_TOPIC && value !== null) own[config] = value
       }
       found.set(name, own)
@@ -202,7 +202,7 @@ export class TopicAdmin {
 
   /** The settings of a topic that are not as wanted, with the wanted values. */
   async #differences(name: string, wanted: Record<string, string>): Promise<[config: string, value: string][]> {
-    const now = (await this.#configs([name])).get(name) ?? {}
+    const now = (await this.#configs([name], Object.keys(wanted))).get(name) ?? {}
     return Object.entries(wanted).filter(([config, value]) => now[config] !== value)
   }
 
@@ -227,7 +227,7 @@ export class TopicAdmin {
   }
 }
 
-const SHOWN: ReadonlySet<string> = new Set(['retention.bytes', 'retention.ms', 'cleanup.policy', 'delete.retention.ms'])
+const SHOWN = ['retention.bytes', 'retention.ms', 'cleanup.policy', 'delete.retention.ms']
 
 function configsOf(options: TopicOptions): Configs {
   const { retentionBytes, retentionMs, compacted, tombstoneMs, internal } = options
