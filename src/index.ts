@@ -43,6 +43,7 @@ export type {
 } from './delivery/contract.ts'
 export { type Delivery, delivery } from './delivery/delivery.ts'
 export { DeliveryError, type DeliveryFate } from './delivery/delivery-error.ts'
+export { DESTINATION_HEADER } from './delivery/intake.ts'
 export type { RetrySettings } from './delivery/retry.ts'
 export type { Rate } from './delivery/token-bucket.ts'
 export { AldebaranError, ERROR_CODES, type ErrorCode, type Fate } from './errors.ts'

@@ -15,6 +15,7 @@ import {
   type AttemptRecord,
   application,
   bytes,
+  DESTINATION_HEADER,
   DeliveryError,
   type DeliveryNotice,
   type DeliverySettings,
@@ -77,8 +78,6 @@ export interface Webhooks {
 export const DELIVERY = 'webhooks'
 /** The delivery's own copy of the accounts: what this table shows, all later events are routed by. */
 export const ROUTED_BY = 'latest.webhooks.accounts'
-/** Of the record of a dead letter, and of an event for one endpoint alone. */
-export const ONLY_HEADER = 'aldebaran-destination'
 export const EVENT_ID = /^[\w:-]{1,128}$/
 export const EVENT_TYPE = /^[a-zA-Z0-9_.-]{1,128}$/
 
@@ -193,7 +192,7 @@ function eventOf(payload: Uint8Array, context: RouteContext<Topic<string, Uint8A
   if (!EVENT_ID.test(id)) throw invalid('id', 'of an event has 1 to 128 letters, digits, - _ and :')
   if (!EVENT_TYPE.test(type)) throw invalid('type', 'of an event has 1 to 128 letters, digits, - _ and .')
   if (typeof context.key !== 'string' || context.key === '') throw invalid('key', 'of an event is its account')
-  return { id, type, only: textOf(headers, ONLY_HEADER) }
+  return { id, type, only: textOf(headers, DESTINATION_HEADER) }
 }
 
 function typeIn(payload: Uint8Array): string {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { AldebaranError, Producer, type Running } from 'aldebaran'
-import { ONLY_HEADER, type Webhooks } from './app.ts'
+import { AldebaranError, DESTINATION_HEADER, Producer, type Running } from 'aldebaran'
+import type { Webhooks } from './app.ts'
 import type { Directory } from './directory.ts'
 import { type EventInput, payloadOf } from './input.ts'
 
@@ -64,7 +64,7 @@ export class Publisher {
     const headers = [
       { key: 'id', value: Buffer.from(id) },
       { key: 'type', value: Buffer.from(type) },
-      ...(only === undefined ? [] : [{ key: ONLY_HEADER, value: Buffer.from(only) }]),
+      ...(only === undefined ? [] : [{ key: DESTINATION_HEADER, value: Buffer.from(only) }]),
     ]
     this.#producer.send(this.#webhooks.events, account, payload, { headers })
     return id

@@ -27,7 +27,6 @@ interface UnderWay {
   readonly controller: AbortController
   /** Monotonic ms. */
   readonly startedAt: number
-  isOver: boolean
 }
 
 export class Attempts {
@@ -38,7 +37,6 @@ export class Attempts {
   readonly #outcomes: Outcome[] = []
   /** All have the same time, so the first is the first whose time is over. */
   readonly #underWay = new Set<UnderWay>()
-  #isClosed = false
 
   constructor(settings: CompiledDelivery, latest: Latest, clock: Clock, wake: () => void) {
     this.#settings = settings
@@ -67,7 +65,6 @@ export class Attempts {
       event,
       controller: new AbortController(),
       startedAt: this.#clock.monotonic(),
-      isOver: false,
     }
     this.#underWay.add(one)
     let sent: unknown
@@ -95,7 +92,6 @@ export class Attempts {
 
   /** Aborts all; nothing is heard of them any more. */
   close(reason: string): void {
-    this.#isClosed = true
     const error = new DeliveryError('unknown', reason)
     for (const { controller } of this.#underWay) controller.abort(error)
     this.#underWay.clear()
@@ -129,9 +125,7 @@ export class Attempts {
   }
 
   #end(one: UnderWay, error: DeliveryError | null, detail: unknown = error?.detail): void {
-    if (one.isOver || this.#isClosed) return
-    one.isOver = true
-    this.#underWay.delete(one)
+    if (!this.#underWay.delete(one)) return
     this.#outcomes.push({
       event: one.event,
       error,

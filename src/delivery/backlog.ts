@@ -75,8 +75,12 @@ export class Backlog {
     this.touch(destination)
   }
 
-  /** Back at its place in its lane, which is its own: what comes behind it waits. */
-  putBack(destination: Destination, event: DueEvent): void {
+  /** It was tried, and waits again. Its place in a lane is its own: what comes behind it there waits too. */
+  again(destination: Destination, event: DueEvent): void {
+    if (event.lane === '') {
+      this.place(event)
+      return
+    }
     this.due.change(destination, event, 'q')
     this.#hold(destination, event)
   }
@@ -130,7 +134,7 @@ export class Backlog {
     for (const destination of this.#long) {
       const [first] = destination.queue
       if (first === undefined || destination.queue.length < LONG) this.#long.delete(destination)
-      else if (now - first.since < YOUNG_MS && destination.isOpen) return true
+      else if (now - first.since < YOUNG_MS && destination.state === 'active') return true
     }
     return false
   }

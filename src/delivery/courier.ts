@@ -3,11 +3,11 @@
  * remembers changes within the unit of its task: with the position behind the record, or with the outcome.
  *
  * Invariants
- * 1. An event that is taken in is in `#arrived`, in a queue, under way, or a row; one that ended is in none of them.
+ * 1. An event that is taken in is in the intake, in a queue, under way, or a row; one that ended is in none of them.
  * 2. When a unit is collected, every event of it that has not ended has a row. So what is delivered sooner never has one.
  * 3. At-most-once: `send` is called only when the unit is committed in which the event's row says so (kind `i`). Such
  *    rows at the start of a task are of tries whose end nobody saw: they are in doubt.
- * 4. A record or a timer that is undone leaves nothing: `#arrived` goes back with the tables.
+ * 4. A record or a timer that is undone leaves nothing: the intake goes back with the tables.
  * 5. The events that wait in memory take `memory`, about: the others lie on the disk, and cost nothing until their turn.
  */
 import type { TaskContext } from '../pipeline/task-context.ts'
@@ -19,25 +19,13 @@ import type { Destination } from './destination.ts'
 import { Destinations } from './destinations.ts'
 import type { DueEvent } from './due-event.ts'
 import { DueEvents } from './due-events.ts'
-import type { CourierEnvironment } from './environment.ts'
+import type { CourierEnvironment, Levels } from './environment.ts'
 import { Intake } from './intake.ts'
 import { Latest } from './latest.ts'
 import { Operators } from './operators.ts'
 import { Outcomes } from './outcomes.ts'
 import type { CompiledDelivery } from './settings.ts'
 import { TokenBucket } from './token-bucket.ts'
-
-export interface Levels {
-  /** Events that wait for their turn, for their time, and for a decision. */
-  readonly waiting: number
-  readonly scheduled: number
-  readonly doubtful: number
-  readonly underWay: number
-  readonly destinations: number
-  /** Destinations whose breaker is not closed, and that are paused. */
-  readonly broken: number
-  readonly paused: number
-}
 
 export interface CourierTables {
   readonly due: TaskTable
@@ -168,9 +156,9 @@ export class Courier {
     return this.#backlog.holdsReading(this.#environment.clock.now())
   }
 
-  /** Events are under way that would have to be written down if the unit was collected now, and nobody waits for that. */
+  /** Events are about to end that would have to be written down if the unit was collected now. */
   get endsSoon(): boolean {
-    return this.#due.fresh > 0 && this.#attempts.size > 0 && this.#usualMs < SOON_MS && !this.isUrgent
+    return this.#due.fresh > 0 && this.#attempts.size > 0 && this.#usualMs < SOON_MS
   }
 
   /** Tries under way, with those whose intent is not committed yet. */

@@ -23,7 +23,7 @@ export class Destination {
   readonly underWay = new Map<string, DueEvent>()
   /** There may be more in the table than in `queue` and under way. */
   hasMore = false
-  /** Of the events in the table, what goes first up to this one was read, or was in memory all the time; '': nothing. */
+  /** Of the rows that wait for their turn all up to this order were read; '': none. */
   readTo = ''
   /** While hasMore: rows that are not read have this order or a later one. */
   unreadFrom = ''
@@ -97,7 +97,10 @@ export class Destination {
 
   get concurrency(): number {
     // One event is to show that it throttles no more.
-    if (this.throttledUntil > 0) return 1
+    return this.throttledUntil > 0 ? 1 : this.#usualConcurrency
+  }
+
+  get #usualConcurrency(): number {
     return this.ownConcurrency || this.#limits.concurrency
   }
 
@@ -168,11 +171,6 @@ export class Destination {
     this.changed = true
   }
 
-  /** Neither paused, broken nor throttled. */
-  get isOpen(): boolean {
-    return this.state === 'active'
-  }
-
   /** As it is shown. */
   get state(): 'paused' | 'open' | 'half-open' | 'throttled' | 'active' {
     if (this.paused !== '') return 'paused'
@@ -195,7 +193,7 @@ export class Destination {
       /** ms since 1970; 0: now. */
       notBefore: Math.max(this.state === 'open' ? this.breaker!.until : 0, this.throttledUntil),
       rate: this.bucket === null ? '' : `${Number((this.bucket.limit.perMs * 1000).toPrecision(6))}/s`,
-      concurrency: this.ownConcurrency || this.#limits.concurrency,
+      concurrency: this.#usualConcurrency,
       error: this.error,
       failedAt: this.failedAt,
       failingSince: this.failingSince,

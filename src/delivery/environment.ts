@@ -19,4 +19,21 @@ export interface CourierEnvironment {
   readonly tellOthers: (command: Command) => void
 }
 
-export type CourierCount = 'tries' | 'delivered' | 'retried' | 'dead' | 'inDoubt' | 'duplicates' | 'tryMs'
+/** What is counted of a delivery since its tasks began. */
+export const DELIVERY_COUNTS = ['tries', 'delivered', 'retried', 'dead', 'inDoubt', 'duplicates'] as const
+/**
+ * How much it has now: events that wait for their turn, for their time, and for a decision; tries under way; destinations,
+ * those whose breaker is not closed, and those that are paused.
+ */
+export const DELIVERY_LEVELS = [
+  'waiting',
+  'scheduled',
+  'doubtful',
+  'underWay',
+  'destinations',
+  'broken',
+  'paused',
+] as const
+
+export type CourierCount = (typeof DELIVERY_COUNTS)[number] | 'tryMs'
+export type Levels = Record<(typeof DELIVERY_LEVELS)[number], number>

@@ -14,7 +14,7 @@ import type { CompiledDelivery, Routed } from './settings.ts'
 import type { SeenRow } from './tables.ts'
 
 /** Of a record that goes to one of its destinations alone: of one that was a dead letter there, and is replayed. */
-export const ONLY_HEADER = 'aldebaran-destination'
+export const DESTINATION_HEADER = 'aldebaran-destination'
 
 const DEFAULT_PRIORITY = 4
 const NO_HEADERS: readonly Header[] = []
@@ -112,7 +112,7 @@ export class Intake {
       key: cursor.keyStart < 0 ? null : Buffer.from(cursor.bytes.subarray(cursor.keyStart, cursor.keyEnd)),
       value: Buffer.from(cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd)),
       headers: headers.length === 0 ? NO_HEADERS : headers,
-      only: headers.find(header => header.key === ONLY_HEADER)?.value?.toString() ?? null,
+      only: headers.find(header => header.key === DESTINATION_HEADER)?.value?.toString() ?? null,
       offset: cursor.offset,
       timestamp: cursor.timestamp,
       since: this.#clock.now(),

@@ -94,7 +94,7 @@ export class Outcomes {
       this.#pause(destination, `failing since ${since}: ${error.message}`, now)
     }
     if (error.fate === 'unknown' && this.#settings.guarantee === 'at-most-once') this.doubt(event)
-    else if (error.fate === 'throttle') this.#waitForTurn(event, now)
+    else if (error.fate === 'throttle') this.#waitForTurn(destination, event, now)
     else this.#tryAgain(destination, event, error, now)
   }
 
@@ -107,12 +107,11 @@ export class Outcomes {
   }
 
   /** It could not be looked at, so it used up no try. */
-  #waitForTurn(event: DueEvent, now: number): void {
+  #waitForTurn(destination: Destination, event: DueEvent, now: number): void {
     event.tries--
     event.notBefore = 0
     if (now - event.since > this.#settings.retry.deadline) this.bury(event, new DeliveryError('retry', event.error))
-    else if (event.lane !== '') this.#backlog.putBack(this.#backlog.of(event), event)
-    else this.#backlog.place(event)
+    else this.#backlog.again(destination, event)
   }
 
   #recovered(destination: Destination, now: number): void {
@@ -158,7 +157,6 @@ export class Outcomes {
     }
     this.#environment.count('retried', 1)
     event.notBefore = now + Math.max(wait, error.retryAfter)
-    if (event.lane === '') this.#backlog.due.change(destination, event, 'r')
-    else this.#backlog.putBack(destination, event)
+    this.#backlog.again(destination, event)
   }
 }

@@ -103,14 +103,6 @@ export class Scheduler {
     else if (tenant.underWay === 0 && tenant.bucket === null) this.#tenants.delete(name)
   }
 
-  /** It is not known any more. */
-  forget(destination: Destination): void {
-    const tenant = this.#tenants.get(destination.tenant)
-    tenant?.ready.delete(destination)
-    destination.isReady = false
-    destination.wakesAt = Number.POSITIVE_INFINITY
-  }
-
   /** When somebody's time comes, monotonic ms; Infinity: nobody waits for a time. */
   get wakesAt(): number {
     return this.#sleepers[0]?.at ?? Number.POSITIVE_INFINITY

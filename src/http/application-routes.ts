@@ -1,9 +1,9 @@
 /** Routes that an application adds to the API: beside the others, behind the same credentials, in the same OpenAPI page. */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { AldebaranError } from '../errors.ts'
+import type { FastifyInstance } from 'fastify'
 import type { Running } from '../runtime/start.ts'
 import type { Schema } from '../schema/schema.ts'
-import { BODY_TYPES, parseBody } from './body.ts'
+import { BODY_TYPES } from './body.ts'
+import { jsonBody } from './json-body.ts'
 import { type Operations, operationsOf } from './operations.ts'
 import * as schemas from './schemas.ts'
 import type { Site } from './site.ts'
@@ -69,7 +69,7 @@ export function applicationRoutes(app: FastifyInstance, site: Site, routes: read
           {
             params: request.params as Record<string, string>,
             query: request.query as Record<string, string>,
-            body: body === undefined ? undefined : body.fromJson(jsonOf(request)),
+            body: body === undefined ? undefined : body.fromJson(jsonBody(request)),
             headers: request.headers,
           },
           running,
@@ -80,13 +80,4 @@ export function applicationRoutes(app: FastifyInstance, site: Site, routes: read
       },
     })
   }
-}
-
-function jsonOf({ body, headers }: FastifyRequest): unknown {
-  if (!Buffer.isBuffer(body)) throw new AldebaranError('BODY_INVALID', 'there is no body')
-  const type = (headers['content-type'] ?? '').toLowerCase()
-  if (!type.startsWith(BODY_TYPES.json)) {
-    throw new AldebaranError('CONTENT_TYPE_UNKNOWN', `the body is ${BODY_TYPES.json} here`)
-  }
-  return parseBody(body)
 }

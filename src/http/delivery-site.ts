@@ -1,8 +1,8 @@
 /** A delivery as the API shows it and talks to it. */
-
 import type { Command } from '../delivery/commands.ts'
 import { type DeliveryPart, isDeliveryPart, LIVE_DESTINATIONS } from '../delivery/delivery.ts'
 import { keyRange, partsOfKey, type RowKind, rowKey } from '../delivery/due-event.ts'
+import { DELIVERY_COUNTS, DELIVERY_LEVELS } from '../delivery/environment.ts'
 import { DUE, type EventFields } from '../delivery/tables.ts'
 import { AldebaranError } from '../errors.ts'
 import type { DeliveryMeasure } from '../runtime/measures.ts'
@@ -20,18 +20,6 @@ import { ask } from './table-rows.ts'
 export const EVENT_STATES: readonly EventState[] = ['in-doubt', 'waiting', 'scheduled']
 
 const KINDS: Record<EventState, RowKind> = { 'in-doubt': 'd', waiting: 'q', scheduled: 'r' }
-/** Counted since the start. */
-export const DELIVERY_COUNTS = ['tries', 'delivered', 'retried', 'dead', 'inDoubt', 'duplicates'] as const
-/** How much there is now. */
-export const DELIVERY_LEVELS = [
-  'waiting',
-  'scheduled',
-  'doubtful',
-  'underWay',
-  'destinations',
-  'broken',
-  'paused',
-] as const satisfies readonly DeliveryMeasure[]
 
 export class DeliverySite {
   readonly #running: Running

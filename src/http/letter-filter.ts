@@ -1,4 +1,4 @@
-import { ONLY_HEADER } from '../delivery/intake.ts'
+import { DESTINATION_HEADER } from '../delivery/intake.ts'
 import type { Letter, LetterState } from './dead-letter.ts'
 import type { Mark } from './letter-marks.ts'
 
@@ -27,6 +27,6 @@ export function passes(letter: Letter, mark: Mark | null, filter: LetterFilter):
 }
 
 function destinationOf({ headers }: Letter): string | undefined {
-  const value = headers.find(({ key }) => key === ONLY_HEADER)?.value
+  const value = headers.find(({ key }) => key === DESTINATION_HEADER)?.value
   return value === undefined || value === null ? undefined : Buffer.from(value).toString()
 }

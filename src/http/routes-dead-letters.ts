@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { AldebaranError } from '../errors.ts'
 import { describe } from '../schema/failures.ts'
-import { BODY_TYPES, parseBody } from './body.ts'
+import { BODY_TYPES } from './body.ts'
 import type { HttpContext } from './context.ts'
 import type { LetterState } from './dead-letter.ts'
 import type { Selection } from './dead-letter-box.ts'
+import { jsonBody } from './json-body.ts'
 import * as schemas from './schemas.ts'
 
 interface ListQuery {
@@ -93,13 +94,7 @@ export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): v
 }
 
 function readSelection(request: FastifyRequest): Selection {
-  const { body } = request
-  const type = request.headers['content-type'] ?? ''
-  if (!Buffer.isBuffer(body)) throw new AldebaranError('BODY_INVALID', 'there is no body: name offsets, or all')
-  if (!type.toLowerCase().startsWith(BODY_TYPES.json)) {
-    throw new AldebaranError('CONTENT_TYPE_UNKNOWN', `the body is ${BODY_TYPES.json} here`)
-  }
-  const json = parseBody(body)
+  const json = jsonBody(request, 'name offsets, or all')
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw wrong(`not ${describe(json)}`)
   const { offsets, all, ...filter } = json as Record<string, unknown>
   const { code, topic, destination, since, until, ...others } = filter

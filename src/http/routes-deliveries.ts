@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { parseCommand } from '../delivery/commands.ts'
-import { AldebaranError } from '../errors.ts'
-import { BODY_TYPES, parseBody } from './body.ts'
+import { BODY_TYPES } from './body.ts'
 import type { HttpContext } from './context.ts'
 import type { EventState } from './delivery-shape.ts'
 import { DeliverySite, EVENT_STATES } from './delivery-site.ts'
+import { jsonBody } from './json-body.ts'
 import * as schemas from './schemas.ts'
 
 interface DeliveryPath {
@@ -91,12 +91,7 @@ export function deliveryRoutes(app: FastifyInstance, { site }: HttpContext): voi
     },
     async request => {
       const found = find(request.params.delivery, request.query.application)
-      const { body } = request
-      if (!Buffer.isBuffer(body)) throw new AldebaranError('BODY_INVALID', 'there is no body: name a command')
-      if (!(request.headers['content-type'] ?? '').toLowerCase().startsWith(BODY_TYPES.json)) {
-        throw new AldebaranError('CONTENT_TYPE_UNKNOWN', `the body is ${BODY_TYPES.json} here`)
-      }
-      await found.command(parseCommand(parseBody(body)))
+      await found.command(parseCommand(jsonBody(request, 'name a command')))
       return { accepted: true }
     },
   )

@@ -2,6 +2,8 @@
  * Counters that a worker writes and the main thread reads, without a message between them: one shared array of doubles
  * a worker. A reader may see a value a moment old, never a torn one.
  */
+import { DELIVERY_COUNTS, DELIVERY_LEVELS, type Levels } from '../delivery/environment.ts'
+
 const NAMES = [
   'recordsIn',
   'bytesIn',
@@ -30,23 +32,7 @@ const COMMIT_HISTOGRAM = NAMES.length
 const LATENCY_HISTOGRAM = COMMIT_HISTOGRAM + HISTOGRAM
 const TABLES = LATENCY_HISTOGRAM + HISTOGRAM
 const PER_TABLE = 2
-const OF_DELIVERY = [
-  'tries',
-  'delivered',
-  'retried',
-  'dead',
-  'inDoubt',
-  'duplicates',
-  'tryMs',
-  /** Levels. */
-  'waiting',
-  'scheduled',
-  'doubtful',
-  'underWay',
-  'destinations',
-  'broken',
-  'paused',
-] as const
+const OF_DELIVERY = [...DELIVERY_COUNTS, 'tryMs', ...DELIVERY_LEVELS] as const
 
 export type DeliveryMeasure = (typeof OF_DELIVERY)[number]
 
@@ -119,7 +105,7 @@ export class Measures {
     this.#values[i] = this.#values[i]! + amount
   }
 
-  setDelivery(index: number, levels: Readonly<Partial<Record<DeliveryMeasure, number>>>): void {
+  setDelivery(index: number, levels: Readonly<Levels>): void {
     for (const [name, level] of Object.entries(levels)) {
       this.#values[this.#ofDelivery(index, name as DeliveryMeasure)] = level
     }

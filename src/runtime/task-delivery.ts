@@ -3,7 +3,7 @@ import type { Command } from '../delivery/commands.ts'
 import { Courier } from '../delivery/courier.ts'
 import type { DeliveryPart } from '../delivery/delivery.ts'
 import type { DueEvent } from '../delivery/due-event.ts'
-import { ONLY_HEADER } from '../delivery/intake.ts'
+import { DESTINATION_HEADER } from '../delivery/intake.ts'
 import { DESTINATIONS, DUE, latestTable, SEEN } from '../delivery/tables.ts'
 import { AldebaranError } from '../errors.ts'
 import { makeOutlets, type Push } from '../pipeline/compile.ts'
@@ -104,8 +104,8 @@ function bytesOf(event: DueEvent) {
     valueStart: 0,
     valueEnd: value.length,
     headers: [
-      ...headers.filter(header => header.key !== ONLY_HEADER),
-      { key: ONLY_HEADER, value: Buffer.from(event.destination) },
+      ...headers.filter(header => header.key !== DESTINATION_HEADER),
+      { key: DESTINATION_HEADER, value: Buffer.from(event.destination) },
     ],
   }
 }

@@ -22,6 +22,7 @@ import type { Clock } from '../time/clock.ts'
 import type { Assignment, Owned } from './assignment.ts'
 import { Committer } from './commit.ts'
 import type { Measures } from './measures.ts'
+import { OpenUnit } from './open-unit.ts'
 import { Outputs } from './outputs.ts'
 import type { Replica } from './replica.ts'
 import type { RowVersions } from './row-versions.ts'
@@ -90,11 +91,7 @@ export class TaskWorker {
   #phase: Exclude<WorkerState, 'starting'> = 'running'
   #committer: Committer
   #startAgainAt = 0
-  #unitBytes = 0
-  #unitSince = 0
-  /** The oldest first timestamp of a batch in the unit, ms. */
-  #unitOldest = Number.POSITIVE_INFINITY
-  #unitOpen = false
+  readonly #unit: OpenUnit
   /** Gaps between offsets are looked for at this time. */
   #gapsAt = 0
 
@@ -108,6 +105,7 @@ export class TaskWorker {
     this.#environment = environment
     this.#settings = settings
     this.#memory = new WorkerMemory(environment)
+    this.#unit = new OpenUnit(environment.clock, settings)
     this.#tasks = new TaskSet(plans, {
       ...environment,
       random: environment.random ?? Math.random,
@@ -151,7 +149,7 @@ export class TaskWorker {
 
   /** Everything it did is committed, and no task is about to leave. */
   get settled(): boolean {
-    return !this.#unitOpen && this.#committer.underWay === 0 && !this.#tasks.isLeaving
+    return !this.#unit.isOpen && this.#committer.underWay === 0 && !this.#tasks.isLeaving
   }
 
   /** The tasks it shall have from now on, whatever it was told before. */
@@ -194,8 +192,8 @@ export class TaskWorker {
       deadline = Math.min(deadline, task.nextDeadline())
       if (task.blocked !== null || this.#memory.isShort) deadline = Math.min(deadline, clock.now() + 10)
     }
-    if (this.#unitOpen) {
-      deadline = Math.min(deadline, clock.now() + this.#lingerMs() - (clock.monotonic() - this.#unitSince))
+    if (this.#unit.isOpen) {
+      deadline = Math.min(deadline, clock.now() + this.#lingerMs() - this.#unit.age)
     }
     return Math.max(0, deadline - clock.now())
   }
@@ -223,7 +221,7 @@ export class TaskWorker {
   /** Tasks that leave go when the units are answered that may hold something of them. */
   #letGo(): boolean {
     if (this.#tasks.awaitsUnit) {
-      if (!this.#unitOpen) this.#tasks.submitted(this.#committer.submitted)
+      if (!this.#unit.isOpen) this.#tasks.submitted(this.#committer.submitted)
       else if (this.#mayWork()) this.#submit()
     }
     return this.#tasks.committed(this.#committer.answered)
@@ -237,13 +235,13 @@ export class TaskWorker {
   #work(): boolean {
     const { clock } = this.#environment
     // What is delivered before the unit ends is never written down as waiting.
-    const isEnding = this.#unitOpen && this.#isFull()
+    const isEnding = this.#unit.isFull
     let worked = false
     try {
       for (const task of this.tasks) {
         if (task.fireTimers()) {
           worked = true
-          this.#open(clock.now())
+          this.#unit.add(clock.now())
         }
       }
       this.#memory.look(
@@ -263,24 +261,15 @@ export class TaskWorker {
     if (this.#memory.isShort || this.tasks.some(task => isOfMemory(task.blocked))) {
       this.#memory.makeRoom(this.#tasks.states())
     }
-    if (!worked && !this.#unitOpen) this.#passGaps()
-    if (!this.#unitOpen) return worked
-    if (!worked && this.#age() < this.#lingerMs()) return false
-    if (!worked || (this.#isFull() && !this.#awaitsDeliveries())) this.#submit()
+    if (!worked && !this.#unit.isOpen) this.#passGaps()
+    if (!this.#unit.isOpen) return worked
+    if (!worked && this.#unit.age < this.#lingerMs()) return false
+    if (!worked || (this.#unit.isFull && !this.#awaitsDeliveries())) this.#submit()
     return true
   }
 
-  #age(): number {
-    return this.#environment.clock.monotonic() - this.#unitSince
-  }
-
-  /** The unit at hand is large or old enough. */
-  #isFull(): boolean {
-    return this.#unitBytes >= this.#settings.unitBytes || this.#age() >= this.#settings.unitMs
-  }
-
   #awaitsDeliveries(): boolean {
-    return this.#age() < this.#settings.unitMs + DELIVERY_LINGER_MS && this.#isDelivering()
+    return this.#unit.age < this.#settings.unitMs + DELIVERY_LINGER_MS && this.#isDelivering()
   }
 
   /** Something that was read in the unit at hand may end in a moment, and nobody waits for the commit. */
@@ -294,7 +283,7 @@ export class TaskWorker {
     for (const task of this.#tasks.ofUnit) {
       if (!task.deliver()) continue
       worked = true
-      this.#open(Number.POSITIVE_INFINITY)
+      this.#unit.add(Number.POSITIVE_INFINITY)
     }
     return worked
   }
@@ -318,7 +307,7 @@ export class TaskWorker {
     this.#gapsAt = now + GAPS_MS
     for (const task of this.tasks) {
       if (task.blocked !== null) continue
-      for (const input of task.inputs) if (input.passGap()) this.#open(Number.POSITIVE_INFINITY)
+      for (const input of task.inputs) if (input.passGap()) this.#unit.add(Number.POSITIVE_INFINITY)
     }
   }
 
@@ -339,25 +328,15 @@ export class TaskWorker {
     const { measures } = this.#environment
     const bytes = measures.get('bytesIn')
     if (!task.step()) return false
-    this.#open(task.lastBaseTimestamp)
-    this.#unitBytes += measures.get('bytesIn') - bytes
+    this.#unit.add(task.lastBaseTimestamp)
+    this.#unit.bytes += measures.get('bytesIn') - bytes
     return true
   }
 
-  #open(timestamp: number): void {
-    if (!this.#unitOpen) {
-      this.#unitOpen = true
-      this.#unitBytes = 0
-      this.#unitSince = this.#environment.clock.monotonic()
-      this.#unitOldest = Number.POSITIVE_INFINITY
-    }
-    if (timestamp < this.#unitOldest) this.#unitOldest = timestamp
-  }
-
   #submit(): void {
-    this.#unitOpen = false
+    this.#unit.close()
     try {
-      this.#committer.submit(this.#tasks.ofUnit, this.#unitOldest)
+      this.#committer.submit(this.#tasks.ofUnit, this.#unit.oldest)
       this.#tasks.submitted(this.#committer.submitted)
       this.#memory.chargeBuffers(this.#bufferBytes())
     } catch (error) {
@@ -368,7 +347,7 @@ export class TaskWorker {
   #finish(): boolean {
     const mayWork = this.#committer.underWay < this.#settings.unitsUnderWay
     if (mayWork) this.#deliver()
-    if (this.#unitOpen && mayWork) this.#submit()
+    if (this.#unit.isOpen && mayWork) this.#submit()
     if (this.#phase === 'stopping' && this.#tasks.ofUnit.some(task => task.courier?.isDrained === false)) return false
     if (this.#phase !== 'stopping') return false
     if (this.#committer.underWay > 0) return false
@@ -388,7 +367,7 @@ export class TaskWorker {
     report('error', 'tasks start again from the last commit', { error: messageOf(error) })
     this.#tasks.giveUp()
     this.#memory.chargeBuffers(0)
-    this.#unitOpen = false
+    this.#unit.close()
     this.problem = error
     this.#startAgainAt = clock.monotonic() + this.#settings.restartMs
     measures.add('restarts', 1)

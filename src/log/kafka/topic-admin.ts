@@ -28,6 +28,8 @@ const MAX_MESSAGE_BYTES = MAX_STORED_BYTES + 64 * 1024
 /** Changelogs and topics of keyBy are trimmed all the time: what is trimmed is deleted by whole segments. */
 const INTERNAL_SEGMENT_BYTES = 64 * 1024 * 1024
 const SET_FOR_TOPIC = 1
+/** Settings that a topic is described by. */
+const SHOWN = ['retention.bytes', 'retention.ms', 'cleanup.policy', 'delete.retention.ms']
 const FOREVER = '-1'
 const KEPT_MS = 1000
 /** What brokers have still to hear of is looked for so often. */
@@ -226,8 +228,6 @@ export class TopicAdmin {
     throw new AldebaranError('KAFKA_UNREACHABLE', `Topic ${name} has partitions without a leader`, { topic: name })
   }
 }
-
-const SHOWN = ['retention.bytes', 'retention.ms', 'cleanup.policy', 'delete.retention.ms']
 
 function configsOf(options: TopicOptions): Configs {
   const { retentionBytes, retentionMs, compacted, tombstoneMs, internal } = options

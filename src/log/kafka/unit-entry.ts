@@ -74,9 +74,11 @@ export class Entry {
  */
 export function isForNow(entry: Entry, codes: readonly number[]): boolean {
   const refused = codes.filter(code => code !== NONE && code !== DUPLICATE_SEQUENCE_NUMBER)
-  const passes = (code: number): boolean =>
-    fateOfCode(code) === 'retry' || (entry.refused && code === OUT_OF_ORDER_SEQUENCE_NUMBER)
-  return refused.length > 0 && refused.every(passes)
+  return refused.length > 0 && refused.every(code => fateWithin(entry, code) === 'retry')
+}
+
+function fateWithin(entry: Entry, code: number): KafkaFate {
+  return entry.refused && code === OUT_OF_ORDER_SEQUENCE_NUMBER ? 'retry' : fateOfCode(code)
 }
 
 /** Does a request of a transaction again a little later, where it may be; false: it may not. */
@@ -229,14 +231,8 @@ function sendRequest(
     entry.outstanding--
     const found = (answer?.topics ?? []).flatMap(({ name, partitions }) => partitions.map(one => ({ name, ...one })))
     const again = (): void => sendRequest(entry, topics, connect, settings, answered, tries + 1)
-    if (
-      isForNow(
-        entry,
-        found.map(one => one.errorCode),
-      ) &&
-      settings.again(entry, tries, again)
-    )
-      return
+    const codes = found.map(one => one.errorCode)
+    if (isForNow(entry, codes) && settings.again(entry, tries, again)) return
     if (error !== null) entry.fail(error, error.fate === 'retry' ? 'metadata' : 'fatal')
     for (const { name, partition, errorCode, baseOffset, errorMessage } of found) {
       const index = topics.get(name)?.find(one => one.partition === partition)?.index
@@ -244,7 +240,7 @@ function sendRequest(
       if (errorCode === NONE || errorCode === DUPLICATE_SEQUENCE_NUMBER) entry.offsets[index] = baseOffset
       else {
         const details = { topic: name, partition }
-        entry.fail(refusal(errorCode, `${name}/${partition}`, details, errorMessage), fateOfCode(errorCode))
+        entry.fail(refusal(errorCode, `${name}/${partition}`, details, errorMessage), fateWithin(entry, errorCode))
       }
     }
     answered()

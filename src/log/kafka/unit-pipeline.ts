@@ -29,8 +29,6 @@ export interface PipelineSettings extends RequestSettings {
   readonly guarantee: 'exactly-once' | 'at-least-once'
   /** One transaction of each may be open. */
   readonly transactionalIds: readonly string[]
-  /** Others may have the same ids: who has been fenced stays fenced, and every unit is a transaction. Default: false. */
-  readonly sole?: boolean
   readonly transactionTimeoutMs: number
 }
 

@@ -35,10 +35,12 @@ export interface RequestSettings {
   readonly compression: number
   /** A unit that still fails after this long is given up, ms. */
   readonly giveUpMs: number
+  /** Others may have the same ids: who has been fenced stays fenced, and every unit is a transaction. Default: false. */
+  readonly sole?: boolean
   readonly membership: (group: string) => Membership | undefined
 }
 
-/** Further tries of one request of a transaction, within about 3 s. */
+/** Further tries of one request, within about 3 s; then its transaction is given up and sent again. */
 const MOST_TRIES = 30
 
 const NO_MEMBER: Membership = { memberId: '', epoch: -1 }
@@ -182,7 +184,7 @@ export class UnitRequests {
    */
   #again(entry: Entry, tries: number, again: () => void): boolean {
     const isLast = this.#queue().every(one => one === entry || one.state === 'waiting')
-    if (!isLast || entry.failure !== null || tries === MOST_TRIES) return false
+    if (!isLast || entry.failure !== null || !this.#isPatient(entry, tries)) return false
     this.#holds++
     entry.refused = true
     entry.outstanding++
@@ -196,6 +198,12 @@ export class UnitRequests {
       backOff(tries, 100),
     )
     return true
+  }
+
+  /** A sole writer sends no unit twice: it has only these tries. */
+  #isPatient(entry: Entry, tries: number): boolean {
+    const { sole = false, giveUpMs } = this.#settings
+    return sole ? performance.now() - entry.since < giveUpMs : tries < MOST_TRIES
   }
 
   /** With the first protocol, partitions and groups are added to the transaction before anything is sent to them. */

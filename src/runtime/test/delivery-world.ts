@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Attempt, DeliverySettings } from '../../delivery/contract.ts'
 import { delivery } from '../../delivery/delivery.ts'
 import { DeliveryError } from '../../delivery/delivery-error.ts'
-import { ONLY_HEADER } from '../../delivery/intake.ts'
+import { DESTINATION_HEADER } from '../../delivery/intake.ts'
 import type { Append, TopicInfo } from '../../log/contract.ts'
 import { type InlineLog, inlineLog } from '../../log/inline.ts'
 import { type AnyTopic, topic } from '../../pipeline/topic.ts'
@@ -167,7 +167,11 @@ export class DeliveryWorld {
     return readTopic(this.#log!.client(), this.#app!.deadLetters).map(({ value, headers }) => {
       const header = (name: string) => headers.find(({ key }) => key === name)?.value?.toString()
       const message = header(DEAD_LETTER_HEADERS.message) ?? ''
-      return { value: Buffer.from(String(value), 'base64').toString(), message, destination: header(ONLY_HEADER) }
+      return {
+        value: Buffer.from(String(value), 'base64').toString(),
+        message,
+        destination: header(DESTINATION_HEADER),
+      }
     })
   }
 }
