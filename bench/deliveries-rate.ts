@@ -28,7 +28,7 @@ export interface MeasuredSite {
 }
 
 export const CONNECTIONS = 64
-const WARM_UP = 3000
+const WARM_UP = 30_000
 const UNIT = 500
 
 /** `begin`: starts what is measured, which sends to the receiver of that address, by its paths /hook and /lat. */

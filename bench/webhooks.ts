@@ -1,15 +1,41 @@
-/** The webhooks application on the embedded log: signed, recorded, and sent by its SSRF-safe sender. */
+/** The webhooks application: a burst against a plain client; --mode faults, hour, quarter, backlog: see docs/webhooks-bench.md. */
 import { randomBytes } from 'node:crypto'
 import { webhooksFromEnvironment } from '../apps/webhooks/environment.ts'
 import { webhookRoutes } from '../apps/webhooks/routes.ts'
+import { AldebaranError } from '../src/errors.ts'
 import { type LogLocation, Producer, run } from '../src/index.ts'
 import { CONNECTIONS, type MeasuredSite, measureDeliveries, RATE_OPTIONS } from './deliveries-rate.ts'
 import { parseOptions } from './measure.ts'
+import { measureBacklog } from './webhooks-backlog.ts'
+import { measureFaults } from './webhooks-fault-run.ts'
+import { measureHour } from './webhooks-hour.ts'
+import { measureQuarter } from './webhooks-quarter.ts'
 
 const ACCOUNT = 'measured'
 
+const MODES: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
+  rate: async args => await measureDeliveries('webhooks', parseOptions(args, RATE_OPTIONS), begin),
+  faults: measureFaults,
+  hour: measureHour,
+  quarter: measureQuarter,
+  backlog: measureBacklog,
+}
+
 export async function bench(args: string[]): Promise<void> {
-  await measureDeliveries('webhooks', parseOptions(args, RATE_OPTIONS), begin)
+  const { mode, others } = splitMode(args)
+  const measure = MODES[mode]
+  if (measure === undefined) {
+    throw new AldebaranError('OPTION_INVALID', `--mode is one of ${Object.keys(MODES).join(', ')}, not ${mode}`)
+  }
+  await measure(others)
+}
+
+/** Each mode has options of its own. */
+function splitMode(args: readonly string[]): { mode: string; others: string[] } {
+  const at = args.findIndex(arg => arg === '--mode' || arg.startsWith('--mode='))
+  if (at < 0) return { mode: 'rate', others: [...args] }
+  const inline = args[at]!.split('=')[1]
+  return { mode: inline ?? args[at + 1] ?? '', others: args.toSpliced(at, inline === undefined ? 2 : 1) }
 }
 
 async function begin(receiver: string, log: LogLocation): Promise<MeasuredSite> {

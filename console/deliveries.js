@@ -68,6 +68,12 @@ export class DeliveriesPage {
       address: () => this.#path,
       application: () => this.#application,
       told: (text, isBad) => this.#tell(text, isBad),
+      place: () => this.#chosen ?? { application: '', delivery: '' },
+    })
+    byId('event-search', HTMLFormElement).addEventListener('submit', event => {
+      event.preventDefault()
+      const id = byId('event-id', HTMLInputElement).value.trim()
+      if (id !== '' && this.#chosen !== null) location.hash = addressOf({ ...this.#chosen, event: id })
     })
     for (const input of [this.#from, this.#destination]) input.addEventListener('input', () => this.refresh())
     this.#state.addEventListener('change', () => this.refresh())
@@ -87,11 +93,13 @@ export class DeliveriesPage {
     this.#visible = true
     this.#chosen = chosen
     this.#from.value = ''
+    byId('event-id', HTMLInputElement).value = ''
     this.#destination.value = ''
     this.#state.value = 'in-doubt'
     element('delivery-list-card').hidden = chosen !== null
     element('delivery-detail').hidden = chosen === null
     element('delivery-back').hidden = chosen === null
+    element('event-search').hidden = chosen === null
     setText(element('deliveries-title'), chosen?.delivery ?? 'Deliveries')
     this.#tell('', false)
     this.#tables.clear()

@@ -1,8 +1,8 @@
 // @ts-check
 // The tables of one delivery, and what an operator can do in them.
-import { post } from './api.js'
 import { ask } from './ask.js'
-import { actionsOf, lastErrorOf, limitsOf, purgeQuestionOf, questionOf, stateOf, toneOf } from './delivery-words.js'
+import { button, DeliveryActs } from './delivery-acts.js'
+import { actionsOf, addressOf, lastErrorOf, limitsOf, purgeQuestionOf, stateOf, toneOf } from './delivery-words.js'
 import { byId, html } from './element.js'
 import { clock, exact, oneLine, shorten } from './format.js'
 import { LiveTable } from './live-table.js'
@@ -11,15 +11,15 @@ import { LiveTable } from './live-table.js'
  * @typedef {import('../src/http/delivery-shape.ts').DestinationView} DestinationView
  * @typedef {import('../src/http/delivery-shape.ts').EventView} EventView
  * @typedef {import('./delivery-words.js').Action} Action
- * @typedef {{ offset: number, time: number, message: string, pipeline: string, value: unknown, headers: Record<string, unknown> }} Letter
- * @typedef {{ address: () => string, application: () => string, told: (text: string, isBad: boolean) => void }} Settings
+ * @typedef {{ offset: number, time: number, message: string, event: string | null, pipeline: string, value: unknown, headers: Record<string, unknown> }} Letter
+ * @typedef {import('./delivery-acts.js').Settings & { place: () => { application: string, delivery: string } }} Settings
  */
 
 const MOST_CHARACTERS = 80
 const LABELS = /** @type {const} */ ({ resume: 'Resume', pause: 'Pause', limit: 'Limit', purge: 'Purge' })
 
 export class DeliveryTables {
-  #settings
+  #acts
   #destinations
   #events
   #letters
@@ -28,14 +28,26 @@ export class DeliveryTables {
 
   /** @param {Settings} settings */
   constructor(settings) {
-    this.#settings = settings
+    this.#acts = new DeliveryActs(settings)
+    const link = (/** @type {string} */ event) =>
+      html('a', { href: addressOf({ ...settings.place(), event }) }, shorten(event, MOST_CHARACTERS))
     const time = (/** @type {number} */ ms) => (ms > 0 ? clock(ms).slice(0, 8) : '')
     this.#destinations = new LiveTable(byId('destinations', HTMLElement), {
       label: 'Destinations',
       keyOf: (/** @type {DestinationView} */ one) => one.destination,
       columns: [
-        { header: 'destination', text: one => one.destination },
-        { header: 'tenant', text: one => one.tenant },
+        {
+          header: 'destination',
+          style: 'wrap',
+          mark: one => `${one.destination}\n${one.tenant}`,
+          make: one =>
+            html(
+              'div',
+              {},
+              one.destination,
+              one.tenant === '' ? null : html('span', { class: 'below' }, `of ${one.tenant}`),
+            ),
+        },
         {
           header: 'state',
           style: 'state',
@@ -68,7 +80,7 @@ export class DeliveryTables {
       label: 'Events',
       keyOf: (/** @type {EventView} */ one) => one.event,
       columns: [
-        { header: 'id', text: one => shorten(one.id, MOST_CHARACTERS) },
+        { header: 'event', style: 'wrap', mark: one => one.id, make: one => link(one.id) },
         { header: 'destination', text: one => one.destination },
         { header: 'since', text: one => time(one.since) },
         { header: 'due', text: one => time(one.due) },
@@ -84,8 +96,8 @@ export class DeliveryTables {
               : html(
                   'div',
                   { class: 'actions' },
-                  button('Send', one.id, () => this.#decide('send', one)),
-                  button('Drop', one.id, () => this.#decide('drop', one)),
+                  button('Send', one.id, () => this.#acts.decide('send', one)),
+                  button('Drop', one.id, () => this.#acts.decide('drop', one)),
                 ),
         },
       ],
@@ -96,7 +108,13 @@ export class DeliveryTables {
       columns: [
         { header: 'when', text: one => time(one.time) },
         { header: 'letter', right: true, text: one => String(one.offset) },
-        { header: 'destination', text: one => String(one.headers['aldebaran-destination'] ?? '') },
+        {
+          header: 'event',
+          style: 'wrap',
+          mark: one => one.event ?? '',
+          make: one => (one.event === null ? '–' : link(one.event)),
+        },
+        { header: 'destination', text: destinationOf },
         { header: 'why', style: 'wrap', text: one => one.message },
         { header: 'value', style: 'wrap', text: one => shorten(oneLine(one.value), MOST_CHARACTERS) },
         {
@@ -106,7 +124,8 @@ export class DeliveryTables {
             html(
               'div',
               { class: 'actions' },
-              button('Replay', `letter ${one.offset}`, () => this.#replay(one)),
+              button('Replay', `letter ${one.offset}`, () => this.#acts.replay(one.offset, destinationOf(one))),
+              button('Drop', `letter ${one.offset}`, () => this.#acts.purge(one.offset, destinationOf(one))),
             ),
         },
       ],
@@ -147,7 +166,7 @@ export class DeliveryTables {
     const one = this.#known.get(destination)
     if (one === undefined) return
     const command = { command: action, destination }
-    if (action === 'resume') return await this.#command(command, `Resumed ${destination}.`)
+    if (action === 'resume') return await this.#acts.command(command, `Resumed ${destination}.`)
     if (action === 'pause') {
       const answer = await ask({
         title: `Pause ${destination}?`,
@@ -155,7 +174,7 @@ export class DeliveryTables {
         confirm: 'Pause',
         fields: [{ name: 'reason', label: 'Reason, for those who see it', placeholder: 'by an operator' }],
       })
-      if (answer !== null) await this.#command({ ...command, ...filled(answer) }, `Paused ${destination}.`)
+      if (answer !== null) await this.#acts.command({ ...command, ...filled(answer) }, `Paused ${destination}.`)
     } else if (action === 'limit') {
       const answer = await ask({
         title: `Limit ${destination}`,
@@ -169,69 +188,20 @@ export class DeliveryTables {
       if (answer === null) return
       const { concurrency = '', rate = '' } = answer
       const limits = { ...filled({ rate }), ...(concurrency === '' ? {} : { concurrency: Number(concurrency) }) }
-      await this.#command({ ...command, ...limits }, `The limits of ${destination} are set.`)
+      await this.#acts.command({ ...command, ...limits }, `The limits of ${destination} are set.`)
     } else {
       const answer = await ask({ title: `Purge ${destination}?`, text: purgeQuestionOf(one), confirm: 'Purge' })
-      if (answer !== null) await this.#command(command, `Purged ${destination}.`)
+      if (answer !== null) await this.#acts.command(command, `Purged ${destination}.`)
     }
   }
-
-  /**
-   * @param {'send' | 'drop'} verb
-   * @param {EventView} event
-   */
-  async #decide(verb, event) {
-    const name = verb === 'send' ? 'Send' : 'Drop'
-    const answer = await ask({ title: `${name} ${event.id}?`, text: questionOf(verb, event), confirm: name })
-    if (answer === null) return
-    await this.#command({ command: verb, event: event.event }, `${name} ${event.id}: carried out in a moment.`)
-  }
-
-  /** @param {Letter} letter */
-  async #replay({ offset, headers }) {
-    const destination = String(headers['aldebaran-destination'] ?? 'its destination')
-    const text = `It goes to ${destination} again, and to no other.`
-    const answer = await ask({ title: `Replay letter ${offset}?`, text, confirm: 'Replay' })
-    if (answer === null) return
-    await this.#post(`/dead-letters/replay?${this.#settings.application()}`, { offsets: [offset] }, 'Replayed.')
-  }
-
-  /**
-   * @param {object} command
-   * @param {string} done
-   */
-  async #command(command, done) {
-    await this.#post(`${this.#settings.address()}/commands?${this.#settings.application()}`, command, done)
-  }
-
-  /**
-   * @param {string} path
-   * @param {object} body
-   * @param {string} done
-   */
-  async #post(path, body, done) {
-    try {
-      await post(path, body)
-      this.#settings.told(done, false)
-    } catch (error) {
-      this.#settings.told(error instanceof Error ? error.message : String(error), true)
-    }
-  }
-}
-
-/**
- * Read aloud with what it is about.
- * @param {string} text
- * @param {string} of
- * @param {() => void} act
- */
-function button(text, of, act) {
-  const made = html('button', { type: 'button', 'aria-label': `${text} ${of}` }, text)
-  made.addEventListener('click', act)
-  return made
 }
 
 /** @param {Record<string, string>} fields without those that are empty */
 function filled(fields) {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''))
+}
+
+/** @param {Letter} letter */
+function destinationOf({ headers }) {
+  return String(headers['aldebaran-destination'] ?? '')
 }

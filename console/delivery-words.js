@@ -4,9 +4,8 @@ import { clock, exact } from './format.js'
 
 /**
  * @typedef {import('../src/http/delivery-shape.ts').DestinationView} DestinationView
- * @typedef {import('../src/http/delivery-shape.ts').EventView} EventView
  * @typedef {'pause' | 'resume' | 'limit' | 'purge'} Action
- * @typedef {{ page: 'overview' } | { page: 'deliveries', application: string | null, delivery: string | null }} Place
+ * @typedef {{ page: 'overview' } | { page: 'deliveries', application: string | null, delivery: string | null, event: string | null }} Place
  */
 
 /**
@@ -16,22 +15,25 @@ import { clock, exact } from './format.js'
  */
 export function placeOf(hash) {
   if (hash === '' || hash === '#' || hash === '#/') return { page: 'overview' }
-  const [start, page, application, delivery, ...others] = hash.split('/')
+  const [start, page, application, delivery, events, event, ...others] = hash.split('/')
   if (start !== '#' || page !== 'deliveries' || others.length > 0) return null
   try {
-    if (application === undefined) return { page, application: null, delivery: null }
+    if (application === undefined) return { page, application: null, delivery: null, event: null }
     if (delivery === undefined) return null
-    return { page, application: decodeURIComponent(application), delivery: decodeURIComponent(delivery) }
+    const of = { application: decodeURIComponent(application), delivery: decodeURIComponent(delivery) }
+    if (events === undefined) return { page, ...of, event: null }
+    return events === 'events' && event ? { page, ...of, event: decodeURIComponent(event) } : null
   } catch {
     return null
   }
 }
 
 /**
- * @param {{ application: string, delivery: string }} of
+ * @param {{ application: string, delivery: string, event?: string | null }} of
  */
-export function addressOf({ application, delivery }) {
-  return `#/deliveries/${encodeURIComponent(application)}/${encodeURIComponent(delivery)}`
+export function addressOf({ application, delivery, event = null }) {
+  const address = `#/deliveries/${encodeURIComponent(application)}/${encodeURIComponent(delivery)}`
+  return event === null ? address : `${address}/events/${encodeURIComponent(event)}`
 }
 
 const WORDS = /** @type {const} */ ({
@@ -95,7 +97,7 @@ export function lastErrorOf({ error, failedAt }, now) {
 /**
  * What is asked before an event is sent or dropped.
  * @param {'send' | 'drop'} verb
- * @param {EventView} event
+ * @param {{ id: string, destination: string, state: string, error: string }} event
  */
 export function questionOf(verb, { id, destination, state, error }) {
   if (verb === 'drop') return `${id} for ${destination} becomes a dead letter, and is not sent any more.`

@@ -4,10 +4,11 @@ import { follow, get, keepToken, token } from './api.js'
 import { DeliveriesPage } from './deliveries.js'
 import { placeOf } from './delivery-words.js'
 import { byId, html, setText } from './element.js'
+import { EventPage } from './event-page.js'
 import { bytes, clock, duration, span } from './format.js'
 import { sentencesOf } from './graph-flow.js'
 import { GraphView } from './graph-view.js'
-import { Figures, showLag, showLetters, showNodes, showTables, showWorkers } from './panels.js'
+import { Figures, showLag, showLetters, showNodes, showSources, showTables, showWorkers } from './panels.js'
 import { RecordsPanel } from './records-panel.js'
 
 /**
@@ -33,6 +34,7 @@ const records = new RecordsPanel({
   unauthorized: askForToken,
 })
 const deliveries = new DeliveriesPage({ unauthorized: askForToken })
+const event = new EventPage({ unauthorized: askForToken })
 const calm = matchMedia('(prefers-reduced-motion: reduce)')
 
 /** @type {Map<string, { view: GraphView, frame: HTMLElement }>} */
@@ -50,6 +52,7 @@ byId('token-form', HTMLFormElement).addEventListener('submit', () => {
   start()
   records.start()
   deliveries.refresh()
+  event.refresh()
 })
 addEventListener('hashchange', () => showPage(true))
 new ResizeObserver(() => latest && pageShown === 'overview' && showGraphs(latest)).observe(graphs)
@@ -79,17 +82,37 @@ function showPage(isMove) {
   const shown = place ?? { page: 'overview' }
   pageShown = shown.page
   element('overview').hidden = shown.page !== 'overview'
-  element('deliveries').hidden = shown.page !== 'deliveries'
+  const isEvent = shown.page === 'deliveries' && shown.event !== null
+  element('deliveries').hidden = shown.page !== 'deliveries' || isEvent
+  element('event').hidden = !isEvent
   for (const link of element('pages').querySelectorAll('a')) {
     if (link.dataset.page === shown.page) link.setAttribute('aria-current', 'page')
     else link.removeAttribute('aria-current')
   }
   if (shown.page === 'deliveries') {
-    const { application, delivery } = shown
-    deliveries.show(application === null || delivery === null ? null : { application, delivery })
-    if (isMove) element('deliveries-title').focus()
-  } else deliveries.hide()
+    showDeliveries(shown.application, shown.delivery, shown.event)
+    if (isMove) element(isEvent ? 'event-title' : 'deliveries-title').focus()
+  } else {
+    deliveries.hide()
+    event.hide()
+  }
   if (latest !== null) show(latest)
+}
+
+/**
+ * @param {string | null} application
+ * @param {string | null} delivery
+ * @param {string | null} id
+ */
+function showDeliveries(application, delivery, id) {
+  const chosen = application === null || delivery === null ? null : { application, delivery }
+  if (chosen !== null && id !== null) {
+    deliveries.hide()
+    event.show({ ...chosen, event: id })
+  } else {
+    event.hide()
+    deliveries.show(chosen)
+  }
 }
 
 function askForToken() {
@@ -120,6 +143,7 @@ function showOverview(stats) {
   showTables(element('tables'), stats)
   showLag(element('lag'), stats)
   showWorkers(element('workers'), stats)
+  element('sources-card').hidden = !showSources(element('sources'), stats)
   records.update(stats)
   if (Date.now() - lettersAt > LETTERS_MS) {
     lettersAt = Date.now()

@@ -1,7 +1,7 @@
 // @ts-check
 // The panels beside the drawing. Each has an element that it fills anew from the figures.
 import { html, setText, svg } from './element.js'
-import { bytes, count, duration, exact, percent, rate, span, taskRuns } from './format.js'
+import { bytes, clock, count, duration, exact, percent, rate, span, taskRuns } from './format.js'
 
 /**
  * @typedef {import('../src/http/stats-shape.ts').Stats} Stats
@@ -198,6 +198,35 @@ export function showWorkers(target, stats) {
     }),
   )
   show(target, ['worker', 'state', '#tasks', '#records', '#restarts'], rows, 'No worker runs.')
+}
+
+/**
+ * @param {HTMLElement} target
+ * @param {Stats} stats
+ * @returns whether there are any
+ */
+export function showSources(target, stats) {
+  const rows = stats.applications.flatMap(app =>
+    app.sources.map(source => {
+      const color = source.problem !== null ? 'failing' : source.status === 'waiting' ? 'waiting' : 'ok'
+      const state = html('span', { class: 'dot-state', 'data-state': color }, source.problem?.message ?? source.status)
+      const oldest = source.oldestAgeMs === null ? '–' : source.oldestAgeMs === 0 ? 'none' : span(source.oldestAgeMs)
+      const newest = source.newestAt === null ? '–' : clock(source.newestAt).slice(0, 8)
+      const name = `${app.name} / ${source.source}`
+      return [
+        name,
+        state,
+        `${rate(source.recordsPerSecond)}/s`,
+        exact(source.records),
+        newest,
+        oldest,
+        exact(source.rejected),
+      ]
+    }),
+  )
+  const heads = ['source', 'state', '#records', '#in all', 'newest at', '#oldest waits', '#rejected']
+  show(target, heads, rows, 'There are no sources.')
+  return rows.length > 0
 }
 
 /**

@@ -9,7 +9,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { ROOT, SetupError } from './prepare.mjs'
 
-const SERVERS = ['kafka']
+const SERVERS = ['kafka', 'postgres']
 
 /**
  * @typedef {object} TestServers

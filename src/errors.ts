@@ -70,6 +70,10 @@ export const ERROR_CODES = {
   ADDRESS_REFUSED: ['terminal', 'Use an address that may be sent to; what the rules forbid here can be allowed by them.'],
   HEADER_INVALID: ['terminal', 'Correct the header that the message names.'],
   SECRET_INVALID: ['terminal', 'Use a secret as it was made: whsec_ or whsk_, then base64.'],
+  LOOKUP_FAILED: ['retry', 'Look to what is asked there, as the message says: nothing of a failure is remembered, and the next call asks again.'],
+  // postgresql
+  POSTGRES_UNAVAILABLE: ['retry', 'Check that PostgreSQL runs, can be reached from here and is not held up: it is tried again by itself.'],
+  POSTGRES_REFUSED: ['terminal', 'Correct what the message names: the address, the user and its password, its rights, or the table.'],
   // http
   UNAUTHORIZED: ['terminal', 'Send the header Authorization: Bearer TOKEN.'],
   CREDENTIALS_NEEDED: ['terminal', 'Other machines can reach it: set ALDEBARAN_TOKENS for HTTP, ALDEBARAN_PEER_SECRET for nodes, or listen on 127.0.0.1.'],

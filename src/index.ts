@@ -19,6 +19,8 @@ export type {
   PostOutcome,
   PostRequest,
 } from './connect/http-sender/post.ts'
+export { Lookup } from './connect/lookup/lookup.ts'
+export type { LookupCounters, LookupKey, LookupSettings } from './connect/lookup/settings.ts'
 export type { AvroTopicSettings, RegistrySchema } from './connect/registry/avro-topic.ts'
 export type { RegisteredSchema, RegisteredVersion, SchemaDraft } from './connect/registry/client.ts'
 export { type SchemaRegistryClient, schemaRegistry } from './connect/registry/schema-registry.ts'
@@ -48,7 +50,8 @@ export type { RetrySettings } from './delivery/retry.ts'
 export type { Rate } from './delivery/token-bucket.ts'
 export { AldebaranError, ERROR_CODES, type ErrorCode, type Fate } from './errors.ts'
 export { type HttpRoute, RouteAnswer, type RouteRequest } from './http/application-routes.ts'
-export type { NewestOptions, Operations } from './http/operations.ts'
+export type { NewestOptions } from './http/newest-records.ts'
+export type { Operations } from './http/operations.ts'
 export type { Log, TopicInfo } from './log/contract.ts'
 export type { Context, SendOptions } from './pipeline/context.ts'
 export { type Pipeline, pipeline } from './pipeline/pipeline.ts'
@@ -68,8 +71,11 @@ export {
   type LogLocation,
 } from './runtime/log-location.ts'
 export { Producer } from './runtime/producer.ts'
+export type { Source, StartedSource } from './runtime/source.ts'
+export type { SourceState, SourceView } from './runtime/source-state.ts'
 export type { Health, Running } from './runtime/start.ts'
 export { type Received, type SubscribeSettings, subscribe } from './runtime/subscribe.ts'
+export type { Report } from './runtime/worker-host.ts'
 export { type AvroSchema, avro } from './schema/avro.ts'
 export {
   type AvroDefinition,

@@ -3,11 +3,14 @@ import type { Application } from './runtime/application.ts'
 import { registerInWorker } from './runtime/find-application.ts'
 import type { LogLevel } from './runtime/logger.ts'
 import { ProcessEnd } from './runtime/process-end.ts'
+import { type Source, Sources } from './runtime/source.ts'
 import { type Running, type StartSettings, start } from './runtime/start.ts'
 
 export interface RunSettings extends StartSettings {
   /** API and console. Default: 127.0.0.1:8000; false: none. */
   http?: HttpSettings | false
+  /** What brings records in from other systems. Default: none. */
+  sources?: readonly Source[]
   /** Of the structured logs on stderr, where `report` is not given. Default: LOG_LEVEL, else 'info'. */
   logLevel?: LogLevel
   /**
@@ -47,8 +50,10 @@ async function begin(app: Application, settings: RunSettings, end: ProcessEnd | 
     if (settings.http !== false) {
       await listen(running, { report, ...settings.http })
     }
+    const sources = new Sources(running, settings.sources ?? [], report)
     end?.watch(running)
     await running.ready()
+    await sources.start()
     return running
   } catch (error) {
     await running.stop()

@@ -73,7 +73,7 @@ test('the package holds what users need, and neither tests nor sources', () => {
 
 test('the package names its entries as they are built', () => {
   const { exports, bin } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
-  assert.deepEqual(Object.keys(exports), ['.', './testing', './webhooks', './webhooks/verify'])
+  assert.deepEqual(Object.keys(exports), ['.', './testing', './postgres', './webhooks', './webhooks/verify'])
   const targets = [bin.aldebaran, ...Object.values<Record<string, string>>(exports).flatMap(Object.values)]
   for (const target of targets) assert.ok(existsSync(join(installed, target)), target)
 })

@@ -59,6 +59,9 @@ function deliver<Id, V extends AlertValue>(
       if (one === undefined) throw new DeliveryError('reject', 'the auditor has no such channel any more')
       await one.channel.send(alertMessage(alert), attempt)
     },
+    close: () => {
+      for (const { channel } of channels) channel.close()
+    },
     retry: { first: '1s', longest: '10m', attempts: Number.POSITIVE_INFINITY, deadline: '3d' },
     timeout: Math.max(...channels.map(({ timeout }) => timeout)) + LONGER_MS,
     limits: {

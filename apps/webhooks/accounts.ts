@@ -16,6 +16,18 @@ export interface EndpointSecret {
   readonly until: number
 }
 
+/** Who an endpoint is shown that we are, by TLS. */
+export interface ClientCertificate {
+  /** The chain and the key, sealed. */
+  readonly sealed: string
+  readonly subject: string
+  readonly issuer: string
+  /** ms since 1970 */
+  readonly expiresAt: number
+  /** SHA-256 of the certificate: 'AB:CD:…'. */
+  readonly fingerprint: string
+}
+
 export interface Endpoint {
   readonly id: string
   readonly url: string
@@ -33,6 +45,8 @@ export interface Endpoint {
   /** More headers of its requests as a JSON object, sealed; '': none. */
   readonly headers: string
   readonly headerNames: readonly string[]
+  /** Null, or not there: the one of the settings, if they have any. */
+  readonly clientCertificate?: ClientCertificate | null
   /** The newest first. */
   readonly secrets: readonly EndpointSecret[]
   readonly createdAt: number
@@ -55,7 +69,7 @@ export interface Account {
 
 export type EndpointFields = Pick<
   Endpoint,
-  'url' | 'description' | 'types' | 'rate' | 'concurrency' | 'headers' | 'headerNames'
+  'url' | 'description' | 'types' | 'rate' | 'concurrency' | 'headers' | 'headerNames' | 'clientCertificate'
 >
 
 export type Change =

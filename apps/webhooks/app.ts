@@ -12,6 +12,7 @@
 import {
   AldebaranError,
   type Application,
+  type Attempt,
   type AttemptRecord,
   application,
   bytes,
@@ -22,6 +23,7 @@ import {
   delivery,
   json,
   parseDuration,
+  partitionOf,
   pipeline,
   type RetrySettings,
   type Route,
@@ -32,7 +34,8 @@ import {
   topic,
 } from 'aldebaran'
 import type { HttpSenderSettings } from 'aldebaran/webhooks'
-import { type Account, applyChange, type Change, disableByItself, newAccount } from './accounts.ts'
+import { type Account, applyChange, type Change, disableByItself, type Endpoint, newAccount } from './accounts.ts'
+import { Enricher, type Enrichment } from './enrichment.ts'
 import { Vault } from './sealing.ts'
 import { WebhookSender } from './sending.ts'
 import { SubscriptionCache } from './subscriptions.ts'
@@ -56,6 +59,8 @@ export interface WebhooksSettings {
   eventsRetention?: string | number
   limits?: DeliverySettings['limits']
   breaker?: DeliverySettings['breaker']
+  /** What events are given beside their own data, when they are sent. Default: nothing, and they go as they came. */
+  enrich?: readonly Enrichment[]
   /** Where it may be sent to, and who says what address a host has. */
   sender?: Pick<HttpSenderSettings, 'addresses' | 'names' | 'tls' | 'connections'>
   /** Origins that may be sent to whatever the rules of `sender` say, such as 'http://127.0.0.1:4000'. */
@@ -104,6 +109,15 @@ export function buildWebhooks(settings: WebhooksSettings): Webhooks {
   const vault = new Vault(settings.key)
   const sender = new WebhookSender(vault, { ...settings.sender, timeout }, settings.trusted ?? [])
   const subscriptions = new SubscriptionCache()
+  const { enrich = [] } = settings
+  const enricher = new Enricher(enrich)
+  const endpointOf = (attempt: Attempt): Endpoint => {
+    const account = attempt.latest(accounts)
+    const endpoint = account === undefined ? undefined : subscriptions.of(account).endpoint(attempt.destination)
+    if (endpoint === undefined) throw new DeliveryError('reject', 'the endpoint was deleted')
+    if (endpoint.status === 'disabled') throw new DeliveryError('reject', 'the endpoint is disabled')
+    return endpoint
+  }
 
   const webhooks = delivery(DELIVERY, {
     from: events,
@@ -111,7 +125,7 @@ export function buildWebhooks(settings: WebhooksSettings): Webhooks {
     attempts,
     notices,
     retry,
-    timeout: parseDuration(timeout, 'timeout') + MARGIN_MS,
+    timeout: parseDuration(timeout, 'timeout') + Enricher.longestMs(enrich) + MARGIN_MS,
     disableAfter: settings.disableAfter ?? '5d',
     deduplicate: settings.deduplicate ?? '1d',
     ...(settings.limits === undefined ? {} : { limits: settings.limits }),
@@ -122,19 +136,22 @@ export function buildWebhooks(settings: WebhooksSettings): Webhooks {
       // A replay and a test are wanted, whatever the filters say; `send` knows whether they still can be.
       if (only !== undefined) return { destination: only, tenant, id }
       const account = context.latest(accounts)
-      if (account === undefined) return undefined
+      if (account === undefined) return requirePlace(tenant, context.partition, partitions)
       return subscriptions
         .of(account)
         .of(type)
         .map((destination): Route => ({ destination, tenant, id }))
     },
     send: (payload, attempt) => {
-      const account = attempt.latest(accounts)
-      const endpoint = account === undefined ? undefined : subscriptions.of(account).endpoint(attempt.destination)
-      if (endpoint === undefined) throw new DeliveryError('reject', 'the endpoint was deleted')
-      if (endpoint.status === 'disabled') throw new DeliveryError('reject', 'the endpoint is disabled')
-      return sender.send(payload, textOf(attempt.headers, 'type') ?? '', endpoint, attempt)
+      const endpoint = endpointOf(attempt)
+      const type = textOf(attempt.headers, 'type') ?? (enrich.length === 0 ? '' : typeIn(payload))
+      const steps = enricher.of(type)
+      if (steps.length === 0) return sender.send(payload, type, endpoint, attempt)
+      const enriching = enricher.enrich(steps, payload, type, attempt)
+      // The endpoint may have changed meanwhile.
+      return enriching.then(({ body, lookups }) => sender.send(body, type, endpointOf(attempt), attempt, lookups))
     },
+    close: () => Promise.all([enricher.close(), sender.close()]),
   })
   return {
     application: application('webhooks', {
@@ -193,6 +210,17 @@ function eventOf(payload: Uint8Array, context: RouteContext<Topic<string, Uint8A
   if (!EVENT_TYPE.test(type)) throw invalid('type', 'of an event has 1 to 128 letters, digits, - _ and .')
   if (typeof context.key !== 'string' || context.key === '') throw invalid('key', 'of an event is its account')
   return { id, type, only: textOf(headers, DESTINATION_HEADER) }
+}
+
+/**
+ * Whoever spreads keys in another way puts events where nobody knows their account.
+ * @throws AldebaranError VALUE_INVALID
+ */
+function requirePlace(account: string, partition: number, partitions: number): undefined {
+  const key = Buffer.from(account)
+  const right = partitionOf(key, 0, key.length, partitions)
+  if (right === partition) return
+  throw invalid('key', `${account} belongs into partition ${right}, by murmur2 as Kafka's own clients have it`)
 }
 
 function typeIn(payload: Uint8Array): string {

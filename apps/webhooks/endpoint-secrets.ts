@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { generateWebhookKeyPair, generateWebhookSecret, WebhookSigner, webhookPublicKey } from 'aldebaran/webhooks'
 import type { Endpoint, EndpointFields, EndpointSecret } from './accounts.ts'
-import type { Vault } from './sealing.ts'
+import { type Identity, sealIdentity } from './client-certificates.ts'
+import { placeOf, type Vault } from './sealing.ts'
 
 export type SignatureScheme = 'v1' | 'v1a'
 
@@ -13,8 +14,10 @@ export interface OpenedSecret {
 }
 
 export interface NewEndpoint {
-  readonly fields: Pick<Endpoint, 'url'> & Partial<Omit<EndpointFields, 'headers' | 'headerNames'>>
+  readonly fields: Pick<Endpoint, 'url'> &
+    Partial<Omit<EndpointFields, 'headers' | 'headerNames' | 'clientCertificate'>>
   readonly headers?: Record<string, string> | undefined
+  readonly clientCertificate?: Identity | null | undefined
   readonly scheme?: SignatureScheme | undefined
   /** Default: a new one. */
   readonly secret?: string | undefined
@@ -57,7 +60,7 @@ export function newSecret(
 
 /** An endpoint as it is asked for: what is not given is as usual. @throws AldebaranError SECRET_INVALID */
 export function newEndpoint(vault: Vault, account: string, input: NewEndpoint, now: number): Endpoint {
-  const { fields, headers = {}, scheme = 'v1', secret } = input
+  const { fields, headers = {}, clientCertificate = null, scheme = 'v1', secret } = input
   const id = `ep_${randomBytes(12).toString('base64url')}`
   return {
     id,
@@ -70,6 +73,7 @@ export function newEndpoint(vault: Vault, account: string, input: NewEndpoint, n
     concurrency: 0,
     headers: sealHeaders(vault, account, id, headers),
     headerNames: Object.keys(headers),
+    clientCertificate: clientCertificate === null ? null : sealIdentity(vault, account, id, clientCertificate),
     secrets: [newSecret(vault, account, id, scheme, secret, now)],
     createdAt: now,
     updatedAt: now,
@@ -88,8 +92,4 @@ export function sealHeaders(vault: Vault, account: string, id: string, headers: 
 
 export function headersOf(vault: Vault, account: string, { id, headers }: Endpoint): Record<string, string> {
   return headers === '' ? {} : (JSON.parse(vault.open(headers, placeOf(account, id))) as Record<string, string>)
-}
-
-function placeOf(account: string, endpoint: string): string {
-  return `${account}/${endpoint}`
 }

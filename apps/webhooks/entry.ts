@@ -1,10 +1,12 @@
 /** The notifier as the environment sets it up (see environment.ts): what `aldebaran run` and the worker threads import. */
 import { embedded, run } from 'aldebaran'
 import { webhooksFromEnvironment } from './environment.ts'
+import { outboxFromEnvironment } from './outbox.ts'
 import { webhookRoutes } from './routes.ts'
 
 const webhooks = webhooksFromEnvironment(process.env)
 await run(webhooks.application, {
   log: embedded('./data/webhooks'),
   http: { routes: webhookRoutes(webhooks) },
+  sources: outboxFromEnvironment(webhooks, process.env),
 })

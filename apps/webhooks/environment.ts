@@ -15,9 +15,15 @@
  * WEBHOOKS_ALLOW                 ranges and hosts that are not public and may be reached, with commas (default none)
  * WEBHOOKS_PORTS                 ports with commas, or any (default 443,8443, and 80,8080 where http: is allowed)
  * WEBHOOKS_TRUSTED               origins that may be reached whatever the rules say, with commas (default none)
+ * WEBHOOKS_ENRICH                what events are given when they are sent: JSON, or the path of a file with it (default nothing)
+ * WEBHOOKS_ENRICH_URL            the PostgreSQL database that it asks
+ * WEBHOOKS_CLIENT_CERT, WEBHOOKS_CLIENT_KEY   files: the certificate that endpoints without their own are shown (default none)
+ * WEBHOOKS_CA                    a file: authorities that are trusted beside those of Node (default none)
  */
 import { AldebaranError, type DeliverySettings } from 'aldebaran'
 import { buildWebhooks, type Webhooks, type WebhooksSettings } from './app.ts'
+import { parseEnrichments } from './enrichment-sources.ts'
+import { tlsFrom } from './environment-tls.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -41,7 +47,9 @@ export function webhooksFromEnvironment(environment: Environment): Webhooks {
     if (text !== undefined && text !== '') settings[option] = text
   }
   settings.limits = limitsFrom(environment)
-  settings.sender = { addresses: addressesFrom(environment) }
+  const tls = tlsFrom(environment)
+  settings.sender = { addresses: addressesFrom(environment), ...(tls === undefined ? {} : { tls }) }
+  settings.enrich = parseEnrichments(environment.WEBHOOKS_ENRICH ?? '', environment.WEBHOOKS_ENRICH_URL ?? '')
   settings.trusted = listOf(environment, 'WEBHOOKS_TRUSTED').map(originOf)
   return buildWebhooks(settings)
 }

@@ -2,12 +2,16 @@
 import { AldebaranError, parseDuration } from 'aldebaran'
 import type { EndpointFields, EventType } from './accounts.ts'
 import { EVENT_ID, EVENT_TYPE } from './app.ts'
+import { type Identity, parseIdentity } from './client-certificates.ts'
 import type { SignatureScheme } from './endpoint-secrets.ts'
+import { FILTER, LARGEST_PAYLOAD } from './event-rules.ts'
 
 /** Of an endpoint, as they are asked for; what is undefined was not given. */
 export interface EndpointInput {
-  readonly fields: Partial<Omit<EndpointFields, 'headers' | 'headerNames'>>
+  readonly fields: Partial<Omit<EndpointFields, 'headers' | 'headerNames' | 'clientCertificate'>>
   readonly headers: Record<string, string> | undefined
+  /** Null: none of its own. */
+  readonly clientCertificate: Identity | null | undefined
   readonly scheme: SignatureScheme | undefined
   readonly secret: string | undefined
 }
@@ -19,11 +23,9 @@ export interface EventInput {
   readonly payload: Buffer
 }
 
-export const LARGEST_PAYLOAD = 256_000
 export const MOST_EVENTS = 1000
 
 const ACCOUNT = /^[\w.:@-]{1,100}$/
-const FILTER = /^(?:\*|[a-zA-Z0-9_.-]{1,126}(?:\.\*)?)$/
 const RATE = /^\d{1,9}(?:\.\d{1,6})?\/\d{0,6}(?:ms|s|m|h|d)$/
 const HEADER_NAME = /^[!#$%&'*+.^`|~\w-]{1,100}$/
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]{0,2000}$/
@@ -34,7 +36,7 @@ const MOST_FILTERS = 100
 const MOST_HEADERS = 20
 const MOST_TYPES = 1000
 const LONGEST_TEXT = 500
-const ENDPOINT_FIELDS = ['url', 'description', 'types', 'rate', 'concurrency', 'headers']
+const ENDPOINT_FIELDS = ['url', 'description', 'types', 'rate', 'concurrency', 'headers', 'clientCertificate']
 
 /** @throws AldebaranError VALUE_INVALID */
 export function checkAccount(id: string): string {
@@ -43,9 +45,14 @@ export function checkAccount(id: string): string {
 }
 
 /** @throws AldebaranError VALUE_INVALID, ADDRESS_REFUSED by `checkUrl` */
-export function parseEndpoint(json: unknown, isNew: boolean, checkUrl: (url: string) => void): EndpointInput {
+export function parseEndpoint(
+  json: unknown,
+  isNew: boolean,
+  checkUrl: (url: string) => void,
+  now: number,
+): EndpointInput {
   const given = objectOf(json, 'the body', isNew ? [...ENDPOINT_FIELDS, 'signature', 'secret'] : ENDPOINT_FIELDS)
-  const { url, description, types, rate, concurrency, headers, signature, secret } = given
+  const { url, description, types, rate, concurrency, headers, clientCertificate, signature, secret } = given
   if (url !== undefined || isNew) checkUrl(textOf(url, 'url', 4096))
   if (signature !== undefined && signature !== 'v1' && signature !== 'v1a')
     throw invalid('signature', "is 'v1' or 'v1a'")
@@ -65,6 +72,9 @@ export function parseEndpoint(json: unknown, isNew: boolean, checkUrl: (url: str
   return {
     fields,
     headers: headers === undefined ? undefined : parseHeaders(headers),
+    clientCertificate: clientCertificate
+      ? parseClientCertificate(clientCertificate, now)
+      : (clientCertificate as null | undefined),
     scheme: signature as SignatureScheme | undefined,
     secret: secret === undefined ? undefined : textOf(secret, 'secret', 200),
   }
@@ -132,6 +142,11 @@ function parseEvent(json: unknown, at: string, headerId: string | undefined, now
     throw new AldebaranError('BODY_TOO_LARGE', message, { path: `${at}data` })
   }
   return { id, type, payload }
+}
+
+function parseClientCertificate(json: unknown, now: number): Identity {
+  const given = objectOf(json, 'clientCertificate', ['certificate', 'key'])
+  return parseIdentity(given as unknown as Identity, now)
 }
 
 function parseFilters(types: unknown): string[] {

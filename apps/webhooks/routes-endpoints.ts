@@ -1,7 +1,8 @@
-import { RouteAnswer } from 'aldebaran'
+import { AldebaranError, RouteAnswer } from 'aldebaran'
 import type { AccountRoute, Call } from './account-route.ts'
 import { type Account, type Endpoint, endpointOf } from './accounts.ts'
 import { DELIVERY } from './app.ts'
+import { sealIdentity } from './client-certificates.ts'
 import { newEndpoint, newSecret, schemeOf, sealHeaders, verifiersAt } from './endpoint-secrets.ts'
 import { parseEndpoint, parseOverlap } from './input.ts'
 import { viewEndpoint } from './views.ts'
@@ -16,7 +17,8 @@ export const endpointRoutes: readonly AccountRoute[] = [
     summary: 'Create an endpoint',
     description:
       'The body has `url`, and if wanted `types` (such as ["invoice.*"]; default ["*"]), `description`, `rate`, ' +
-      '`concurrency`, `headers`, `signature` (v1, or v1a for ed25519) and a `secret` of your own. The answer is the only ' +
+      '`concurrency`, `headers`, `clientCertificate` ({certificate, key}, PEM: shown to it by TLS), `signature` (v1, or v1a ' +
+      'for ed25519) and a `secret` of your own. The answer is the only ' +
       'one, with that of /secret, that shows what signatures are verified with.',
     hasBody: true,
     answers: 'The endpoint with its secret, or its public key (201).',
@@ -27,9 +29,9 @@ export const endpointRoutes: readonly AccountRoute[] = [
     path: '/endpoints',
     summary: 'The endpoints of an account, in the order they were created',
     answers: '{endpoints}',
-    handle: async ({ account, directory }) => {
+    handle: async ({ account, directory, now }) => {
       const { endpoints = [] } = (await directory.read(account)) ?? {}
-      return { endpoints: endpoints.map(viewEndpoint) }
+      return { endpoints: endpoints.map(endpoint => viewEndpoint(endpoint, now)) }
     },
   },
   {
@@ -37,13 +39,15 @@ export const endpointRoutes: readonly AccountRoute[] = [
     path: '/endpoints/:endpoint',
     summary: 'One endpoint',
     answers: 'The endpoint.',
-    handle: async call => viewEndpoint(await read(call)),
+    handle: async call => viewEndpoint(await read(call), call.now),
   },
   {
     method: 'PATCH',
     path: '/endpoints/:endpoint',
-    summary: 'Change the url, types, description, rate, concurrency or headers of an endpoint',
-    description: 'Events that already wait go to the new address too. `headers` replaces all of them.',
+    summary: 'Change the url, types, description, rate, concurrency, headers or client certificate of an endpoint',
+    description:
+      'Events that already wait go to the new address too. `headers` replaces all of them, `clientCertificate` ' +
+      'certificate and key together; null removes them.',
     hasBody: true,
     answers: 'The endpoint.',
     handle: update,
@@ -66,7 +70,7 @@ export const endpointRoutes: readonly AccountRoute[] = [
         endpointOf(before, id).status === 'enabled' ? undefined : { change: 'enable', id, at: now },
       )
       await operations.command(DELIVERY, { command: 'resume', destination: id })
-      return viewEndpoint(endpointOf(changed, id))
+      return viewEndpoint(endpointOf(changed, id), now)
     },
   },
   {
@@ -82,7 +86,7 @@ export const endpointRoutes: readonly AccountRoute[] = [
           : { change: 'disable', id, at: now, reason: 'by its owner' },
       )
       await operations.command(DELIVERY, { command: 'purge', destination: id })
-      return viewEndpoint(endpointOf(changed, id))
+      return viewEndpoint(endpointOf(changed, id), now)
     },
   },
   {
@@ -123,31 +127,36 @@ async function read({ account, endpoint, directory }: Call): Promise<Endpoint> {
 async function create(call: Call): Promise<RouteAnswer> {
   const { account, body, webhooks, directory, now } = call
   const { vault, sender } = webhooks
-  const input = parseEndpoint(body, true, url => sender.check(url))
+  const input = parseEndpoint(body, true, url => sender.check(url), now)
   const fields = { ...input.fields, url: input.fields.url! }
   const endpoint = newEndpoint(vault, account, { ...input, fields }, now)
+  checkCertificate(endpoint)
   const changed = await directory.change(account, () => ({ change: 'create', endpoint }))
   const made = endpointOf(changed, endpoint.id)
   await limit(call, made)
   const { until: _, ...verifier } = verifiersAt(vault, account, made, now)[0]!
-  return new RouteAnswer(201, { ...viewEndpoint(made), ...verifier })
+  return new RouteAnswer(201, { ...viewEndpoint(made, now), ...verifier })
 }
 
 async function update(call: Call): Promise<object> {
   const { account, endpoint: id, body, webhooks, directory, now } = call
   const { vault, sender } = webhooks
-  const { fields, headers } = parseEndpoint(body, false, url => sender.check(url))
+  const { fields, headers, clientCertificate } = parseEndpoint(body, false, url => sender.check(url), now)
+  const certificate =
+    clientCertificate === undefined
+      ? {}
+      : { clientCertificate: clientCertificate && sealIdentity(vault, account, id, clientCertificate) }
   const changed = await directory.change(account, before => {
-    endpointOf(before, id)
+    checkCertificate({ ...endpointOf(before, id), ...fields, ...certificate })
     const sealed =
       headers === undefined
         ? {}
         : { headers: sealHeaders(vault, account, id, headers), headerNames: Object.keys(headers) }
-    return { change: 'update', id, at: now, fields: { ...fields, ...sealed } }
+    return { change: 'update', id, at: now, fields: { ...fields, ...sealed, ...certificate } }
   })
   const endpoint = endpointOf(changed, id)
   if (fields.rate !== undefined || fields.concurrency !== undefined) await limit(call, endpoint, true)
-  return viewEndpoint(endpoint)
+  return viewEndpoint(endpoint, now)
 }
 
 async function remove(call: Call): Promise<RouteAnswer> {
@@ -173,6 +182,13 @@ async function rotate(call: Call): Promise<object> {
     return { change: 'rotate', id, at: now, until, secret }
   })
   return { secrets: verifiersAt(vault, account, endpointOf(changed, id), now) }
+}
+
+/** Where nobody asks for a certificate the owner would believe that somebody does. */
+function checkCertificate({ url, clientCertificate }: Pick<Endpoint, 'url' | 'clientCertificate'>): void {
+  if (!clientCertificate || url.startsWith('https:')) return
+  const path = 'clientCertificate'
+  throw new AldebaranError('VALUE_INVALID', `${path} needs an endpoint by https:`, { path })
 }
 
 /** Its own rate and concurrency. `always`: also if it has none, for it may have had some. */

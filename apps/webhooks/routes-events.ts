@@ -70,7 +70,7 @@ export const eventRoutes: readonly AccountRoute[] = [
     handle: async ({ account, body, directory, publisher }) => {
       const eventTypes = parseEventTypes(body)
       const changed = await directory.change(account, () => ({ change: 'event-types', eventTypes }))
-      publisher.forget(account)
+      await publisher.forget(account)
       return { eventTypes: changed.eventTypes }
     },
   },

@@ -57,6 +57,11 @@ export class Vault {
   }
 }
 
+/** The place of what belongs to an endpoint. */
+export function placeOf(account: string, endpoint: string): string {
+  return `${account}/${endpoint}`
+}
+
 export function newKey(): string {
   return randomBytes(KEY_BYTES).toString('base64')
 }

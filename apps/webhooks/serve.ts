@@ -3,6 +3,7 @@ import { dirname, extname, resolve } from 'node:path'
 import { embedded, type LogLocation, type Running, type RunSettings, run } from 'aldebaran'
 import { DemoReceivers } from './demo-receivers.ts'
 import { webhooksFromEnvironment } from './environment.ts'
+import { outboxFromEnvironment } from './outbox.ts'
 import { webhookRoutes } from './routes.ts'
 import { runSamples } from './samples.ts'
 import { newKey } from './sealing.ts'
@@ -58,6 +59,7 @@ async function serveWith(settings: ServeSettings, receivers: DemoReceivers | nul
     signals: false,
     log: settings.log ?? embedded(settings.data, { durability: settings.durability ?? 'disk' }),
     http: { host: settings.host, port: settings.port, routes: webhookRoutes(webhooks) },
+    sources: outboxFromEnvironment(webhooks, process.env),
     entry: new URL(`./entry${extname(import.meta.url)}`, import.meta.url),
   }
   if (settings.workers !== undefined) runSettings.workers = settings.workers

@@ -50,6 +50,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'the channels of its alerts, and alerts in doubt',
     load: () => import('./commands/alerts.ts'),
   },
+  {
+    name: 'webhooks',
+    summary: 'the webhook notifier: the SQL of its outbox',
+    load: () => import('./commands/webhooks.ts'),
+  },
   { name: 'doctor', summary: 'check this machine and a data folder', load: () => import('./commands/doctor.ts') },
   {
     name: 'simulate',

@@ -4,25 +4,21 @@ import type { Destination } from './destination.ts'
 import type { Destinations } from './destinations.ts'
 import { type DueEvent, sizeOf } from './due-event.ts'
 import type { DueEvents } from './due-events.ts'
+import { Reading } from './reading.ts'
 import { Scheduler } from './scheduler.ts'
 import type { CompiledDelivery } from './settings.ts'
 
 /** Events of a destination that are read from the table at once; and when those in memory take what they may. */
 const READ_AT_ONCE = 128
 const READ_WHEN_FULL = 4
-/** So many events of one destination in memory are many. */
-const LONG = 64
-/** What was taken in so long ago, ms, goes fast no more. */
-const YOUNG_MS = 100
 
 export class Backlog {
   readonly scheduler: Scheduler
   readonly destinations: Destinations
   readonly due: DueEvents
+  readonly reading = new Reading()
   readonly #settings: CompiledDelivery
   readonly #clock: Clock
-  /** Destinations with many events in memory, and perhaps some that had. */
-  readonly #long = new Set<Destination>()
   /** Of the events in queues. */
   #heldBytes = 0
 
@@ -126,26 +122,13 @@ export class Backlog {
     this.destinations.write()
   }
 
-  /**
-   * Reading on would only write down what goes soon: some destination has much in memory, and it goes fast. Who comes
-   * behind it in the partition waits no longer than YOUNG_MS for that.
-   */
-  holdsReading(now: number): boolean {
-    for (const destination of this.#long) {
-      const [first] = destination.queue
-      if (first === undefined || destination.queue.length < LONG) this.#long.delete(destination)
-      else if (now - first.since < YOUNG_MS && destination.state === 'active') return true
-    }
-    return false
-  }
-
   get isFull(): boolean {
     return this.#heldBytes >= this.#settings.memory
   }
 
   #hold(destination: Destination, event: DueEvent): void {
-    destination.add(event)
-    if (destination.queue.length === LONG) this.#long.add(destination)
+    destination.add(event, this.#clock.monotonic())
+    this.reading.added(destination)
     this.#heldBytes += sizeOf(event)
   }
 }

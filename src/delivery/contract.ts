@@ -112,6 +112,8 @@ export interface DeliverySettings<T extends AnyTopic = AnyTopic> {
    * It should end soon after the signal is aborted.
    */
   send: (value: ValueOf<T>, attempt: Attempt) => unknown
+  /** Gives back what `send` keeps open, such as connections: called in each worker thread when it ends in order. */
+  close?: () => unknown
   /** Default 'at-least-once'. */
   guarantee?: DeliveryGuarantee
   retry?: RetrySettings

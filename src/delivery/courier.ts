@@ -153,7 +153,12 @@ export class Courier {
 
   /** Reading on would only write down what goes soon. */
   get holdsReading(): boolean {
-    return this.#backlog.holdsReading(this.#environment.clock.now())
+    return this.#backlog.reading.isHeld(this.#environment.clock.monotonic())
+  }
+
+  /** There is nothing more to read now. */
+  caughtUp(): void {
+    this.#backlog.reading.caughtUp()
   }
 
   /** Events are about to end that would have to be written down if the unit was collected now. */

@@ -16,19 +16,25 @@ export class DeliveryError extends Error {
   readonly fate: DeliveryFate
   /** Of `throttle` and `retry`: not before so long, ms. */
   readonly retryAfter: number
-
+  /** The destination had no part in it. */
+  readonly isBlameless: boolean
   /** For the record of the try: what was answered, say. Small, and JSON. */
   readonly detail: unknown
 
+  /**
+   * `blameless`: the destination was not even asked, because something that the event needs first is away, say: neither
+   * its breaker nor `disableAfter` counts it. Default false.
+   */
   constructor(
     fate: DeliveryFate,
     message: string,
-    options: { retryAfter?: number; detail?: unknown; cause?: unknown } = {},
+    options: { retryAfter?: number; detail?: unknown; cause?: unknown; blameless?: boolean } = {},
   ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause })
     this.name = 'DeliveryError'
     this.fate = fate
     this.retryAfter = options.retryAfter ?? 0
     this.detail = options.detail ?? null
+    this.isBlameless = options.blameless ?? false
   }
 }

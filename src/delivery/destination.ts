@@ -14,6 +14,9 @@ import { compileRate, TokenBucket } from './token-bucket.ts'
 
 /** Events of one destination in memory, at most; those that wait for a lane count too. */
 const WINDOW = 4096
+/** The pace is that of so many ends of tries, about; longer gaps count as SLOW_PACE_MS. */
+const PACE_ENDS = 256
+const SLOW_PACE_MS = 100
 
 export class Destination {
   readonly name: string
@@ -46,12 +49,19 @@ export class Destination {
   failedAt = 0
   /** Since the first failure after the last success, ms since 1970; 0: it does not fail. */
   failingSince = 0
+  /** What waits for it goes to the dead letters, some in each turn. */
+  purging = false
   /** Since the task began. */
   delivered = 0
   failed = 0
   dead = 0
   readonly breaker: Breaker | null
   bucket: TokenBucket | null
+  /** From one end of a try to the next, of late, ms. */
+  pace = 0
+  /** When a try ended last, or it got something to do again; monotonic ms. */
+  movedAt = 0
+  #ends = 0
   /** It is to be written, or deleted. */
   changed = false
   hasRow = false
@@ -82,6 +92,7 @@ export class Destination {
     this.error = row.error
     this.failedAt = row.failedAt
     this.failingSince = row.failingSince
+    this.purging = row.purging
     this.setLimits(row.rate, row.concurrency, monotonic)
   }
 
@@ -110,8 +121,9 @@ export class Destination {
     return !this.hasMore || event.order < this.unreadFrom
   }
 
-  add(event: DueEvent): void {
+  add(event: DueEvent, monotonic: number): void {
     const { queue } = this
+    if (queue.length === 0 && this.underWay.size === 0) this.movedAt = monotonic
     let at = queue.length
     while (at > 0 && queue[at - 1]!.order > event.order) at--
     if (at === queue.length) queue.push(event)
@@ -132,7 +144,11 @@ export class Destination {
     if (event.lane !== '') this.#lanes.add(event.lane)
   }
 
-  end(event: DueEvent): void {
+  end(event: DueEvent, monotonic: number): void {
+    const gap = Math.min(monotonic - this.movedAt, SLOW_PACE_MS)
+    this.#ends = Math.min(this.#ends + 1, PACE_ENDS)
+    this.pace += (gap - this.pace) / this.#ends
+    this.movedAt = monotonic
     this.underWay.delete(event.order)
     if (event.lane !== '') this.#lanes.delete(event.lane)
   }
@@ -205,6 +221,7 @@ export class Destination {
     return (
       this.waiting + this.scheduled + this.inDoubt === 0 &&
       this.paused === '' &&
+      !this.purging &&
       this.rate === '' &&
       this.ownConcurrency === 0 &&
       this.throttledUntil === 0 &&
@@ -233,6 +250,7 @@ export class Destination {
     row.error = this.error
     row.failedAt = this.failedAt
     row.failingSince = this.failingSince
+    row.purging = this.purging
   }
 
   #eventsWait(now: number): number {

@@ -13,13 +13,13 @@ export class Operators {
   readonly #backlog: Backlog
   readonly #outcomes: Outcomes
   readonly #clock: Clock
-  /** Destinations whose waiting events go to the dead letters, some in each turn. */
-  readonly #purging = new Set<Destination>()
+  readonly #purging: Set<Destination>
 
   constructor(backlog: Backlog, outcomes: Outcomes, clock: Clock) {
     this.#backlog = backlog
     this.#outcomes = outcomes
     this.#clock = clock
+    this.#purging = new Set([...backlog.destinations.all()].filter(({ purging }) => purging))
   }
 
   obey(command: Command): void {
@@ -33,7 +33,11 @@ export class Operators {
     for (const destination of this.#purging) {
       const events = this.#backlog.take(destination, PURGE_AT_ONCE)
       for (const event of events) this.#outcomes.bury(event, new DeliveryError('reject', 'purged by an operator'))
-      if (events.length === 0) this.#purging.delete(destination)
+      if (events.length > 0) continue
+      this.#purging.delete(destination)
+      destination.purging = false
+      destination.changed = true
+      this.#backlog.touch(destination)
     }
     return true
   }
@@ -48,6 +52,7 @@ export class Operators {
         destination.setLimits(command.rate ?? '', command.concurrency ?? 0, this.#clock.monotonic())
         break
       case 'purge':
+        destination.purging = true
         this.#purging.add(destination)
         break
       default:

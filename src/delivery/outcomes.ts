@@ -28,8 +28,9 @@ export class Outcomes {
     const { event, error, ms } = outcome
     const { clock, count } = this.#environment
     const destination = this.#backlog.of(event)
-    destination.end(event)
-    this.#backlog.scheduler.ended(destination, clock.monotonic())
+    const monotonic = clock.monotonic()
+    destination.end(event, monotonic)
+    this.#backlog.scheduler.ended(destination, monotonic)
     event.tries++
     count('tryMs', ms)
     this.#record(outcome)
@@ -64,38 +65,31 @@ export class Outcomes {
     destination.failed++
     destination.error = error.message
     destination.failedAt = now
-    destination.failingSince ||= now
     destination.changed = true
     event.error = error.message
-    const { breaker } = destination
-    switch (error.fate) {
-      case 'disable':
-        this.#pause(destination, error.message, now)
-        breaker?.failed(now)
-        this.bury(event, error)
-        return
-      case 'reject':
-        // Who rejects an event answers.
-        destination.failingSince = 0
-        breaker?.succeeded(now)
-        this.bury(event, error)
-        return
-      case 'throttle':
-        // Who throttles is busy, not broken.
-        breaker?.abandoned()
-        this.#throttle(destination, error, now)
-        break
-      default:
-        breaker?.failed(now)
-    }
-    const { disableAfter } = this.#settings
-    if (now - destination.failingSince >= disableAfter && destination.paused === '') {
-      const since = new Date(destination.failingSince).toISOString()
-      this.#pause(destination, `failing since ${since}: ${error.message}`, now)
-    }
-    if (error.fate === 'unknown' && this.#settings.guarantee === 'at-most-once') this.doubt(event)
+    this.#judge(destination, error, now)
+    if (error.fate === 'throttle') this.#throttle(destination, error, now)
+    if (error.fate === 'disable') this.#pause(destination, error.message, now)
+    if (error.fate === 'disable' || error.fate === 'reject') this.bury(event, error)
+    else if (error.fate === 'unknown' && this.#settings.guarantee === 'at-most-once') this.doubt(event)
     else if (error.fate === 'throttle') this.#waitForTurn(destination, event, now)
     else this.#tryAgain(destination, event, error, now)
+  }
+
+  /** What a failure says of the destination. */
+  #judge(destination: Destination, error: DeliveryError, now: number): void {
+    const { breaker } = destination
+    // Who throttles is busy, not broken; who rejects an event answers.
+    if (error.isBlameless || error.fate === 'throttle') breaker?.abandoned()
+    else if (error.fate === 'reject') breaker?.succeeded(now)
+    else breaker?.failed(now)
+    if (error.isBlameless) return
+    destination.failingSince = error.fate === 'reject' ? 0 : destination.failingSince || now
+    const { disableAfter } = this.#settings
+    if (destination.failingSince === 0 || now - destination.failingSince < disableAfter) return
+    if (destination.paused !== '' || error.fate === 'disable') return
+    const since = new Date(destination.failingSince).toISOString()
+    this.#pause(destination, `failing since ${since}: ${error.message}`, now)
   }
 
   /** Nothing goes there for the time that it named, or for one that grows while it names none; then one event. */

@@ -17,6 +17,7 @@ export interface CompiledDelivery {
   readonly source: AnyTopic
   readonly route: ((value: unknown, context: RouteContext<AnyTopic>) => Routed) | null
   readonly send: (value: unknown, attempt: Attempt) => unknown
+  readonly close: (() => unknown) | null
   readonly guarantee: DeliveryGuarantee
   readonly retry: RetrySchedule
   readonly timeout: number
@@ -53,6 +54,7 @@ export function compileDelivery<T extends AnyTopic>(name: string, settings: Deli
     source: settings.from,
     route: (settings.route as CompiledDelivery['route']) ?? null,
     send: settings.send as CompiledDelivery['send'],
+    close: settings.close ?? null,
     guarantee,
     retry: compileRetry(settings.retry ?? {}, `${at}: retry`),
     timeout,

@@ -54,6 +54,8 @@ const destinationFields = {
   error: t.string,
   failedAt: t.long,
   failingSince: t.long,
+  /** An operator purges it, and that is not done yet. */
+  purging: t.boolean,
 }
 
 /** Destinations of which something is to be remembered. */

@@ -24,6 +24,8 @@ export interface Letter {
   sourceTimestamp: number
   /** 'table/timer', or null for a record. */
   timer: string | null
+  /** Of an event of a delivery that was given up: its id. */
+  event: string | null
   /** What of the record was too large for a dead letter, or null: it is whole. */
   cut: string | null
   key: Buffer | null
@@ -44,6 +46,8 @@ export interface LetterView {
   pipeline: string
   source: { topic: string; partition: number; offset: number; timestamp: number } | null
   timer: string | null
+  /** Of an event of a delivery that was given up: its id. */
+  event: string | null
   /** Null: it can be replayed. Else why not. */
   notReplayable: string | null
   key: unknown
@@ -74,6 +78,7 @@ export function readLetter(cursor: BatchCursor): Letter {
     sourceOffset: number(DEAD_LETTER_HEADERS.offset),
     sourceTimestamp: number(DEAD_LETTER_HEADERS.timestamp),
     timer: text(DEAD_LETTER_HEADERS.timer) ?? null,
+    event: text(DEAD_LETTER_HEADERS.event) ?? null,
     cut: text(DEAD_LETTER_HEADERS.cut) ?? null,
     key: cursor.keyStart < 0 ? null : Buffer.from(bytes.subarray(cursor.keyStart, cursor.keyEnd)),
     value: cursor.valueStart < 0 ? null : Buffer.from(bytes.subarray(cursor.valueStart, cursor.valueEnd)),
@@ -124,6 +129,7 @@ export function viewLetter(
           }
         : null,
     timer: letter.timer,
+    event: letter.event,
     notReplayable: whyNotReplayable(letter, source),
     key: key.value,
     value: value.value,

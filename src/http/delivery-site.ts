@@ -11,8 +11,10 @@ import type { Running } from '../runtime/start.ts'
 import type { TaskPlan } from '../runtime/task-plan.ts'
 import { systemClock } from '../time/clock.ts'
 import { show } from './codec.ts'
-import type { DestinationView, EventState, EventView } from './delivery-shape.ts'
+import type { DestinationView, EventState, EventStory, EventView } from './delivery-shape.ts'
 import { mergeDestinations } from './destination-view.ts'
+import { eventAt } from './event-rows.ts'
+import { type StoryOptions, tellStory } from './event-story.ts'
 import type { Site } from './site.ts'
 import type { DeliveryView } from './stats-shape.ts'
 import { ask } from './table-rows.ts'
@@ -116,6 +118,14 @@ export class DeliverySite {
   }
 
   /**
+   * What is known of one event, at all destinations or at one.
+   * @throws AldebaranError NOT_FOUND; BUSY, WORKER_DIED: a task cannot be asked now
+   */
+  async story(site: Site, id: string, options: StoryOptions): Promise<EventStory> {
+    return await tellStory(site, this.#running, this.#part, id, options)
+  }
+
+  /**
    * What is about a destination is told to every task, for it may have events of several partitions; what is about an
    * event to the task that has it, for others may have one at the same place.
    * @throws AldebaranError OPTION_INVALID
@@ -178,8 +188,4 @@ export class DeliverySite {
     if (isKey && partition < this.#part.partitions && eventAt(partition, key) === event) return { partition, key }
     throw new AldebaranError('OPTION_INVALID', `'${event}' is not the name of an event of ${this.name}`, { event })
   }
-}
-
-function eventAt(partition: number, key: string): string {
-  return `${partition}.${Buffer.from(key).toString('base64url')}`
 }

@@ -95,6 +95,12 @@ function addCounters(site: Site, registers: Registry[]): void {
   counter('aldebaran_kafka_requests_total', 'Requests sent to brokers', ['api'], (running, set) => {
     for (const [api, count] of running.counters()?.requests ?? []) set({ api }, count)
   })
+  counter('aldebaran_source_records_total', 'Records that a source wrote', ['source'], (running, set) => {
+    for (const { name, state } of running.sources) set({ source: name }, state().records)
+  })
+  counter('aldebaran_source_rejected_total', 'What a source put aside', ['source'], (running, set) => {
+    for (const { name, state } of running.sources) set({ source: name }, state().rejected)
+  })
   for (const [name, help, measure] of single) {
     counter(name, help, [], (running, set) => set({}, totalsOf(running)[measure]))
   }
@@ -129,6 +135,15 @@ function addGauges(site: Site, registers: Registry[]): void {
   }
   gauge('aldebaran_ready', '1: every worker runs its tasks', [], (running, set) => {
     set({}, running.health().ready ? 1 : 0)
+  })
+  gauge('aldebaran_source_up', '1: a source reaches its system', ['source'], (running, set) => {
+    for (const { name, state } of running.sources) set({ source: name }, state().status === 'waiting' ? 0 : 1)
+  })
+  gauge('aldebaran_source_oldest_seconds', 'Age of the oldest that waits', ['source'], (running, set) => {
+    for (const { name, state } of running.sources) {
+      const { oldestAgeMs } = state()
+      if (oldestAgeMs !== null) set({ source: name }, oldestAgeMs / 1000)
+    }
   })
   gauge('aldebaran_lag_records', 'Records not processed yet', ['group', 'topic', 'partition'], async (running, set) => {
     const lags = await lagsOf(running, await site.topicsOf(running), true)

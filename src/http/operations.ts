@@ -4,17 +4,8 @@ import type { Running } from '../runtime/start.ts'
 import type { ChangeAnswer } from './dead-letter-box.ts'
 import { DeliverySite } from './delivery-site.ts'
 import type { LetterFilter } from './letter-filter.ts'
-import { readRecords } from './read-records.ts'
+import { type NewestOptions, newestRecords } from './newest-records.ts'
 import type { Site } from './site.ts'
-
-export interface NewestOptions {
-  /** Records at most. */
-  limit: number
-  /** Only records of this key, written as text. */
-  key?: string
-  /** Only records whose value holds these bytes. */
-  holding?: Buffer
-}
 
 export interface Operations {
   /**
@@ -41,15 +32,8 @@ export function operationsOf(site: Site, running: Running): Operations {
       await DeliverySite.find(site, delivery, name).command(parseCommand(command))
     },
     replay: ({ code, topic, ...filter }) => site.letters(running).replay({ all: true, code, topic, ...filter }),
-    async newest(topic, { limit, key, holding }) {
-      const { records } = await readRecords(await site.topic(topic, name), {
-        partition: undefined,
-        from: 'latest',
-        time: undefined,
-        limit,
-        key,
-        ...(holding === undefined ? {} : { holding }),
-      })
+    async newest(topic, options) {
+      const { records } = await newestRecords(await site.topic(topic, name), options)
       return records.reverse().map(({ value }) => value)
     },
   }

@@ -14,6 +14,7 @@ interface ListQuery {
   code?: string
   topic?: string
   destination?: string
+  event?: string
   since?: number
   until?: number
   state: LetterState | 'all'
@@ -36,6 +37,7 @@ export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): v
           code: { type: 'string' },
           topic: { type: 'string' },
           destination: { type: 'string', description: 'Of a delivery: where it was not delivered.' },
+          event: { type: 'string', description: 'Of a delivery: the id of the event.' },
           since: { ...time, description: 'Letters from this time on, ms since 1970.' },
           until: { ...time, description: 'Letters before this time, ms since 1970.' },
           state: { type: 'string', enum: ['open', 'replayed', 'purged', 'all'], default: 'all' },
@@ -45,9 +47,9 @@ export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): v
       },
     },
     async request => {
-      const { limit, before, state, application, code, topic, destination, since, until } = request.query
+      const { limit, before, state, application, code, topic, destination, event, since, until } = request.query
       const box = site.letters(site.application(application))
-      const chosen = { code, topic, destination, since, until, state: state === 'all' ? undefined : state }
+      const chosen = { code, topic, destination, event, since, until, state: state === 'all' ? undefined : state }
       const page = await box.list(chosen, before, limit)
       const { open, total } = await box.counts()
       return { ...page, open, total }

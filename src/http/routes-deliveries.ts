@@ -4,6 +4,7 @@ import { BODY_TYPES } from './body.ts'
 import type { HttpContext } from './context.ts'
 import type { EventState } from './delivery-shape.ts'
 import { DeliverySite, EVENT_STATES } from './delivery-site.ts'
+import type { StoryOptions } from './event-story.ts'
 import { jsonBody } from './json-body.ts'
 import * as schemas from './schemas.ts'
 
@@ -70,6 +71,37 @@ export function deliveryRoutes(app: FastifyInstance, { site }: HttpContext): voi
     async ({ params, query }) => {
       const { state, destination, after, limit, application } = query
       return await find(params.delivery, application).events(state, destination, after, limit)
+    },
+  )
+
+  app.get<{ Params: DeliveryPath & { id: string }; Querystring: OfApplication & StoryOptions }>(
+    '/deliveries/:delivery/events/:id',
+    {
+      schema: {
+        tags: ['deliveries'],
+        summary: 'The story of one event: its state at each destination, its tries, and what comes next',
+        description:
+          'Its tries and its dead letters are looked for from the newest back, its rows in the backlog, each up to a bound; ' +
+          '`complete` says whether that was enough. `destination` and `key` say where to look, and make it cheaper.',
+        params: schemas.params('delivery', 'id'),
+        querystring: schemas.query({
+          destination: { type: 'string', description: 'Only at this destination.' },
+          key: { type: 'string', description: 'Key of its record: one partition of the backlog is looked at.' },
+          limit: { ...schemas.limit(1000, 100), description: 'Tries at most, the newest.' },
+          application: schemas.application,
+        }),
+        response: schemas.answers(
+          '{id, record, destinations, complete, notSearched, searchedBackTo}',
+          400,
+          401,
+          404,
+          503,
+        ),
+      },
+    },
+    async ({ params, query }) => {
+      const { application, ...options } = query
+      return await find(params.delivery, application).story(site, params.id, options)
     },
   )
 

@@ -9,9 +9,10 @@ import { EventStream } from './event-stream.ts'
 import { sendError } from './failures.ts'
 import type { IngestResult } from './ingest.ts'
 import { type Positions, parsePositions } from './positions.ts'
-import { choosePartitions, openReaders, type ReadOptions, readRecords } from './read-records.ts'
+import { type ReadOptions, readRecords } from './read-records.ts'
+import { openReaders } from './record-scan.ts'
 import * as schemas from './schemas.ts'
-import { partitionsOf, type SiteTopic } from './site-topic.ts'
+import { choosePartitions, partitionsOf, type SiteTopic } from './site-topic.ts'
 
 interface IngestQuery {
   key?: string

@@ -1,3 +1,5 @@
+import type { SourceState } from '../runtime/source-state.ts'
+
 /** What `GET /stats` answers and `/stats/stream` sends once a second. Times in ms since 1970, durations in ms. */
 export interface Stats {
   time: number
@@ -30,6 +32,8 @@ export interface ApplicationStats {
   groups: GroupStats[]
   tables: TableStats[]
   deliveries: DeliveryStats[]
+  /** What brings records in from outside, in this process. */
+  sources: SourceStats[]
   workers: WorkerStats[]
   /** A second, over the interval. */
   rates: Counters
@@ -122,6 +126,12 @@ export interface DeliveryView {
 export interface DeliveryStats extends DeliveryView {
   /** A second, over the interval. */
   rates: { tries: number; delivered: number; retried: number; dead: number }
+}
+
+export interface SourceStats extends SourceState {
+  source: string
+  /** A second, over the interval. */
+  recordsPerSecond: number
 }
 
 export interface WorkerStats {

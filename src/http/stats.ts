@@ -138,6 +138,11 @@ export class StatsTaker {
         ...sizeOf(table),
       })),
       deliveries: this.#deliveries.filter(one => one.application === name).map(one => this.#delivery(one)),
+      sources: running.sources.map(source => {
+        const state = source.state()
+        const recordsPerSecond = this.#rate(`${name} source ${source.name}`, state.records)
+        return { source: source.name, ...state, recordsPerSecond }
+      }),
       workers: workers.map((worker, i) => ({
         worker: i,
         state: worker.state,

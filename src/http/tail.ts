@@ -12,7 +12,7 @@ import { AldebaranError } from '../errors.ts'
 import type { Log, PartitionReader } from '../log/contract.ts'
 import { BatchCursor } from '../record/batch-cursor.ts'
 import type { EventStream } from './event-stream.ts'
-import { hasKey } from './read-records.ts'
+import { hasKey } from './record-scan.ts'
 import { viewRecord } from './record-view.ts'
 import type { SiteTopic } from './site-topic.ts'
 

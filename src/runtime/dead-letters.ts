@@ -18,6 +18,8 @@ export const DEAD_LETTER_HEADERS = {
   timestamp: 'aldebaran.timestamp',
   /** Of a timer: table and timer. */
   timer: 'aldebaran.timer',
+  /** Of an event of a delivery: its id. */
+  event: 'aldebaran.event',
   /** Of a record that was too large for a dead letter: what was cut, and how much it had. The rest is where it lay. */
   cut: 'aldebaran.cut',
 } as const
@@ -37,6 +39,8 @@ export interface DeadLetterOrigin {
   timestamp: number
   /** 'table/timer', or null for a record. */
   timer: string | null
+  /** Of an event of a delivery: its id. */
+  event?: string
 }
 
 export interface RecordBytes {
@@ -71,6 +75,7 @@ export function sendDeadLetter(
     header(names.timestamp, String(origin.timestamp)),
   ]
   if (origin.timer !== null) headers.push(header(names.timer, origin.timer))
+  if (origin.event !== undefined) headers.push(header(names.event, origin.event))
   const keyStart = record.key === null ? -1 : record.keyStart
   const { keyEnd, valueEnd } = fit(headers, own, keyStart, record)
   const { key, value, valueStart } = record

@@ -154,6 +154,51 @@ describe('a destination', () => {
     assert.equal(world.rows('due').length + world.rows('destinations').length, 0)
   })
 
+  test('is purged to the end, also when the process ends in the middle of it', async () => {
+    await begin({ send: fails, breaker: { consecutiveFailures: 1, openFor: '1h' }, retry: RETRY })
+    const all = Array.from({ length: 8000 }, (_, n) => String(n))
+    world.send(...all)
+    await world.settle()
+    world.command({ command: 'purge', destination: 'calls' })
+    world.turns(6)
+    const before = world.deadLetters().length
+    assert.ok(before > 0 && before < all.length, `${before} were purged when it ended`)
+    await world.crash()
+    await world.start()
+    await world.settle()
+    assert.deepEqual(
+      world
+        .deadLetters()
+        .map(letter => letter.value)
+        .toSorted(),
+      all.toSorted(),
+    )
+    assert.equal(world.rows('due').length, 0)
+  })
+
+  test('is not blamed for what it had no part in', async () => {
+    let away: 'throttle' | 'retry' | null = 'throttle'
+    await begin({
+      breaker: { consecutiveFailures: 2 },
+      disableAfter: '1m',
+      retry: { schedule: ['10s', '10s', '1h'], jitter: 0 },
+      send: () => {
+        if (away !== null) throw new DeliveryError(away, 'the database is away', { blameless: true })
+      },
+    })
+    world.send('a', 'b', 'c')
+    await world.settle()
+    await world.after(120_000)
+    away = 'retry'
+    await world.after(600_000)
+    const [row] = world.rows('destinations')
+    assert.deepEqual([row!.fields.paused, row!.fields.breaker, row!.fields.failingSince], ['', 'closed', 0])
+    away = null
+    await world.after(4_000_000)
+    assert.deepEqual(world.deadLetters(), [])
+    assert.equal(world.rows('due').length, 0)
+  })
+
   test('that is gone is paused; what it refused is a dead letter', async () => {
     await begin({
       send: value => {

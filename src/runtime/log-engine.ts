@@ -67,6 +67,8 @@ export interface LogEngine {
   director(): Director
   /** Asks the node that has the partition; undefined: it is not known, or it is this one. */
   ask(task: string, query: TableQuery): Promise<RowCopy[] | undefined>
+  /** Where the API of this process listens has changed. */
+  apiChanged(): void
   /** Every node of the application; empty where there is but one. */
   nodes(): NodeView[]
   /** How long a unit waits for more by default: what a commit costs decides. */
@@ -97,6 +99,7 @@ async function embeddedEngine(location: EmbeddedLocation, { plans }: EngineSetti
     address: () => host.address(),
     workerAddress: () => host.address(),
     sole: () => null,
+    apiChanged: () => {},
     release: address => host.release(address),
     director: () => staticDirector(plans),
     ask: () => Promise.resolve(undefined),

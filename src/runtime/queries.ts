@@ -1,6 +1,7 @@
 import { LIVE_DESTINATIONS } from '../delivery/delivery.ts'
 import { asBuffer } from '../record/as-buffer.ts'
 import type { RowCopy, TaskTable } from '../state/contract.ts'
+import { LIVE_EVENTS, liveEvents } from './live-events.ts'
 import type { TaskWorker } from './worker.ts'
 
 /** A question to the worker that owns a partition of a table. Keys are bytes of the table's key schema. */
@@ -32,7 +33,7 @@ export function allRows(worker: TaskWorker, pipeline: string, table: string): Ro
 
 /** Answers from the rows as the last processed record left them; undefined: the table is not here (now). */
 export function answerQuery(worker: TaskWorker, query: TableQuery): RowCopy[] | undefined {
-  if (query.table === LIVE_DESTINATIONS) return liveDestinations(worker, query)
+  if (query.table === LIVE_DESTINATIONS || query.table === LIVE_EVENTS) return answerLive(worker, query)
   const table = findTables(worker, query.pipeline, query.table, query.partition)[0]
   if (table === undefined) return undefined
   if (query.kind === 'get') {
@@ -47,10 +48,15 @@ export function answerQuery(worker: TaskWorker, query: TableQuery): RowCopy[] | 
   )
 }
 
-function liveDestinations(worker: TaskWorker, query: TableQuery): RowCopy[] | undefined {
+/** What a delivery has in memory. */
+function answerLive(worker: TaskWorker, query: TableQuery): RowCopy[] | undefined {
   const { pipeline, partition } = query
   const task = worker.tasks.find(({ plan }) => plan.part.pipeline === pipeline && plan.partition === partition)
-  if (!task?.courier || query.kind !== 'scan') return undefined
+  if (!task?.courier) return undefined
+  if (query.table === LIVE_EVENTS) {
+    return query.kind === 'get' ? liveEvents(task.courier, asBuffer(query.key).toString()) : undefined
+  }
+  if (query.kind !== 'scan') return undefined
   const textOf = (bytes: Uint8Array | null): string | null => (bytes === null ? null : asBuffer(bytes).toString())
   return task.courier.destinations.list(textOf(query.from) ?? '', textOf(query.to), query.limit)
 }

@@ -12,10 +12,12 @@ import { MemoryBudget } from '../state/memory-budget.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import type { Application } from './application.ts'
 import type { Director } from './assignment.ts'
+import { LIVE_EVENTS } from './live-events.ts'
 import { type EngineCounters, type LogEngine, type NodeView, openEngine } from './log-engine.ts'
 import type { LogLocation } from './log-location.ts'
 import { prepare } from './prepare.ts'
 import type { TableQuery } from './queries.ts'
+import type { SourceView } from './source-state.ts'
 import { measureSizes, planTasks, type TaskPlan } from './task-plan.ts'
 import { DEFAULT_WORKER_SETTINGS, type WorkerSettings } from './worker.ts'
 import { RESPAWN_MS, type Report, WorkerHost, type WorkerHostSettings } from './worker-host.ts'
@@ -52,14 +54,15 @@ export class Running {
   readonly startedAt: number
   /** Resolves with what the application cannot go on after: its log ended by itself. Stop it then, and start again. */
   readonly failed: Promise<AldebaranError>
-  /** Where its API listens; null: nowhere. */
-  url: string | null = null
+  /** What brings records in from outside. */
+  sources: readonly SourceView[] = []
   readonly #engine: LogEngine
   readonly #director: Director
   /** Of the task that has a partition of a table, by pipeline, table and partition. */
   readonly #taskIds: ReadonlyMap<string, string>
   readonly #report: Report
   readonly #onStop: (() => Promise<void>)[] = []
+  #url: string | null = null
   #stopped: Promise<void> | null = null
   #failure: AldebaranError | null = null
 
@@ -89,6 +92,16 @@ export class Running {
         if (failure !== null) resolve(this.#fail(failure))
       })
     })
+  }
+
+  /** Where its API listens; null: nowhere. */
+  get url(): string | null {
+    return this.#url
+  }
+
+  set url(url: string | null) {
+    this.#url = url
+    this.#engine.apiChanged()
   }
 
   health(): Health {
@@ -217,7 +230,7 @@ export class Running {
 
 function tablesOf({ part, partition }: TaskPlan): string[] {
   const names = part.tables.map(({ definition }) => definition.name)
-  if (isDeliveryPart(part)) names.push(LIVE_DESTINATIONS)
+  if (isDeliveryPart(part)) names.push(LIVE_DESTINATIONS, LIVE_EVENTS)
   return names.map(name => tablePartition(part.pipeline, name, partition))
 }
 

@@ -64,6 +64,7 @@ export function taskDelivery(
           offset: event.offset,
           timestamp: event.timestamp,
           timer: null,
+          event: event.id,
         }
         const text = `not delivered to '${event.destination}' after ${event.tries} ${event.tries === 1 ? 'try' : 'tries'}: ${error.message}`
         const failure = new AldebaranError('DELIVERY_FAILED', text)

@@ -79,6 +79,11 @@ export class TaskInput {
     return true
   }
 
+  /** All records before that offset were processed. */
+  isAt(offset: number): boolean {
+    return this.position >= offset || (!this.#ready && this.#emptyTo >= offset)
+  }
+
   /** Back to before the first record of the batch at hand. */
   again(): void {
     this.cursor.reset(this.reader.chunk, this.cursor.batchStart, this.reader.size)

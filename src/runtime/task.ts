@@ -4,7 +4,8 @@
  * Invariants
  * 1. A batch is processed as a whole or undone as a whole: a savepoint stands before it. When something throws, the
  *    batch is done again record by record, and the record that throws becomes a dead letter with all it did undone.
- * 2. Of several inputs, the batch with the oldest first timestamp goes first, so catching up keeps them together.
+ * 2. Of several inputs, the batch with the oldest first timestamp goes first, so catching up keeps them together. What a
+ *    delivery looks things up in goes before all else as far as it was there when the task began: clocks of writers differ.
  * 3. An error whose fate is `retry` (a full table, the memory budget) blocks reading, not the record: what was done
  *    before it stays, and it is tried again later. Timers go on, for they may make room.
  * 4. Bytes that are damaged stop the task, and no other: nothing after them is read, and no timer runs, for what it
@@ -51,6 +52,8 @@ export class Task {
   readonly #hasEventTimers: boolean
   /** Of a delivery: what it sends. */
   readonly courier: Courier | null
+  /** Inputs that go first, each to where its partition ended when the task began. */
+  #first: readonly { readonly input: TaskInput; readonly end: number }[]
   #levelsAt = 0
   #readingBlock: Block | null = null
   #timerBlock: Block | null = null
@@ -74,6 +77,9 @@ export class Task {
       const push = delivered?.pushOf(source) ?? compileSource(source, compilePlan)
       return new TaskInput(environment.log, plan.group, source, plan.partition, push)
     })
+    this.#first = this.inputs
+      .filter(({ source }) => isDeliveryPart(plan.part) && plan.part.delivery.reads.includes(source.topic))
+      .map(input => ({ input, end: environment.log.partition(input.source.topic.name, plan.partition).end }))
     const handlers = new Map(
       states.map(state => [
         state,
@@ -100,7 +106,10 @@ export class Task {
   step(): boolean {
     if (!this.#isOver(this.#readingBlock) || this.courier?.holdsReading === true) return false
     const input = this.#nextInput()
-    if (input === null) return false
+    if (input === null) {
+      this.courier?.caughtUp()
+      return false
+    }
     const { measures } = this.#environment
     const { cursor } = input
     const first = Math.max(input.position, cursor.baseOffset)
@@ -200,7 +209,7 @@ export class Task {
   #nextInput(): TaskInput | null {
     let first: TaskInput | null = null
     try {
-      for (const input of this.inputs) {
+      for (const input of this.#inputsNow()) {
         if (input.ready() && (first === null || input.cursor.baseTimestamp < first.cursor.baseTimestamp)) first = input
       }
     } catch (error) {
@@ -210,6 +219,14 @@ export class Task {
     }
     this.#readingBlock = null
     return first
+  }
+
+  #inputsNow(): readonly TaskInput[] {
+    if (this.#first.length === 0) return this.inputs
+    // What it is at is known only after it was looked for.
+    for (const { input } of this.#first) input.ready()
+    this.#first = this.#first.filter(({ input, end }) => !input.isAt(end))
+    return this.#first.length === 0 ? this.inputs : this.#first.map(({ input }) => input)
   }
 
   #watermark(): number {

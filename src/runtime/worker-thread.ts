@@ -3,8 +3,9 @@
  * that blocks when there is nothing to do. It returns to its event loop now and then, so that what handlers print gets
  * out; HTTP, heartbeats and timers of the process live on the main thread, so a long handler delays none of them.
  */
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { isMainThread, type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { isDeliveryPart } from '../delivery/delivery.ts'
 import { AldebaranError, messageOf } from '../errors.ts'
 import { connectLog, type LogAddress } from '../log/client.ts'
 import type { Log } from '../log/contract.ts'
@@ -17,12 +18,14 @@ import { findApplication } from './find-application.ts'
 import { Measures } from './measures.ts'
 import { answerQuery, type TableQuery } from './queries.ts'
 import type { RowVersions } from './row-versions.ts'
-import { measureSizes, plansById, planTasks } from './task-plan.ts'
+import { measureSizes, plansById, planTasks, type TaskPlan } from './task-plan.ts'
 import { TaskWorker, type WorkerSettings } from './worker.ts'
 
 /** Longest stay away from the event loop, ms. */
 const TURN_MS = 50
 const ALIVE_MS = 2 ** 30
+/** What deliveries keep open is waited for so long, ms. */
+const CLOSE_MS = 5000
 /** Between two looks at how far standbys are behind, ms. */
 const LAG_MS = 250
 
@@ -77,6 +80,7 @@ class WorkerThread {
   readonly #tell: (message: FromWorker) => void
   readonly #log: Log
   readonly #worker: TaskWorker
+  readonly #plans: readonly TaskPlan[]
   #assigned: number
   #toldState = ''
   #toldOwned = ''
@@ -89,6 +93,7 @@ class WorkerThread {
     this.#log = connectLog(data.address)
     this.#assigned = data.assigned.number
     const plans = planTasks(app)
+    this.#plans = plans
     this.#worker = new TaskWorker(
       plansById(plans),
       data.assigned.assignment,
@@ -132,8 +137,26 @@ class WorkerThread {
       }
     }
     await log.close()
+    await this.#closeDeliveries()
     clearInterval(alive)
     this.#data.requests.close()
+  }
+
+  /** One that does not end, or throws, holds nobody up. */
+  async #closeDeliveries(): Promise<void> {
+    const closes = new Set(this.#plans.flatMap(({ part }) => (isDeliveryPart(part) ? (part.delivery.close ?? []) : [])))
+    const closing = [...closes].map(async close => {
+      try {
+        await close()
+      } catch (error) {
+        const details = { error: messageOf(error) }
+        this.#tell({ kind: 'report', level: 'warn', message: 'a delivery was not closed', details })
+      }
+    })
+    const given = new AbortController()
+    const pause = setTimeout(CLOSE_MS, undefined, { signal: given.signal }).catch(() => {})
+    await Promise.race([Promise.all(closing), pause])
+    given.abort()
   }
 
   #heedRequests(): void {

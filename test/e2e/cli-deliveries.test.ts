@@ -1,10 +1,12 @@
 /** `aldebaran deliveries` against a process that runs. */
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
+import type { EventStory } from '../../src/http/delivery-shape.ts'
 import { aldebaran, type Outcome } from './command-here.ts'
 import { startOutside } from './delivery-application.ts'
 import { TestSite } from './http-site.ts'
 import { Receiver } from './receiver.ts'
+import { startStories } from './story-application.ts'
 
 let site: TestSite
 let receiver: Receiver
@@ -95,6 +97,36 @@ test('send and drop events, several at once', async () => {
   await deliveries(['drop', 'notices', ...(await inDoubt())])
   await site.until(async () => (await inDoubt()).length === 0)
   assert.equal(receiver.count('shaky'), 5)
+})
+
+test('event: the story of one, for people and as JSON', async () => {
+  const stories = await TestSite.open({}, '1GB', startStories)
+  try {
+    receiver.answer('sick', 503)
+    receiver.answer('fussy', 422)
+    const value = { url: receiver.url, to: ['sick', 'fussy'], id: 'e-1' }
+    await stories.postJson('/topics/posts/records?wrap=value', value)
+    const event = (args: string[], terminal: boolean): Promise<Outcome> =>
+      aldebaran(['deliveries', 'event', 'posts', ...args], { terminal, env: { ALDEBARAN_URL: stories.url } })
+    let shown = await event(['e-1'], true)
+    await stories.until(async () => {
+      shown = await event(['e-1'], true)
+      return /^sick .*scheduled/m.test(shown.out) && /^fussy .*dead /m.test(shown.out)
+    })
+    assert.equal(shown.code, 0)
+    assert.match(shown.out, /^event +e-1\ndelivery +stories \/ posts\nrecord +posts [01]:0, /)
+    assert.match(shown.out, /^ {2}sick: aldebaran deliveries send posts [01]\.\w+$/m)
+    assert.match(shown.out, /^ {2}fussy: aldebaran dlq replay 0$/m)
+    assert.match(shown.out, /^ +1 +sick +\d{4}-.* retry +answered.* 503 <img/m)
+    const [json] = (await event(['e-1', '--destination', 'sick', '--json'], true)).lines
+    const { id, complete, destinations } = json as unknown as EventStory
+    assert.deepEqual([id, complete, destinations.map(one => one.state)], ['e-1', true, ['scheduled']])
+    const missing = await event(['e-2'], true)
+    assert.equal(missing.code, 1)
+    assert.match(missing.err, /nothing is known of an event 'e-2'.*NOT_FOUND/s)
+  } finally {
+    await stories.close()
+  }
 })
 
 test('what is wrong is told with its code and a remedy', async () => {

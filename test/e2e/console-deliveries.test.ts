@@ -1,22 +1,45 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import type { DestinationView, EventView } from '../../src/http/delivery-shape.ts'
+import type { AttemptView, DestinationView, EventStory, EventView, StoryPlace } from '../../src/http/delivery-shape.ts'
 import { mergeDestinations } from '../../src/http/destination-view.ts'
 
 interface WordsModule {
   placeOf(hash: string): unknown
-  addressOf(of: { application: string; delivery: string }): string
+  addressOf(of: { application: string; delivery: string; event?: string }): string
   stateOf(destination: DestinationView, now: number): string
   toneOf(state: string): string
   actionsOf(destination: DestinationView): string[]
   limitsOf(destination: DestinationView): string
   lastErrorOf(destination: DestinationView, now: number): string
-  questionOf(verb: string, event: EventView): string
+  questionOf(verb: string, event: object): string
   purgeQuestionOf(destination: DestinationView): string
 }
 
+interface Step {
+  key: string
+  tone: string
+  title: string
+  at: number | null
+  note: string
+  text: string
+  facts: [string, string][]
+  body: string | null
+}
+
+interface EventWordsModule {
+  isSettled(story: object): boolean
+  relative(at: number, now: number): string
+  moment(at: number, now: number): string
+  stepsOf(place: StoryPlace): Step[]
+  pretty(value: unknown): string
+  limitsNote(story: object, now: number): string
+  summaryOf(story: object): string
+}
+
 const words = (await import(join(import.meta.dirname, '../../console/delivery-words.js'))) as WordsModule
+
+const event = (await import(join(import.meta.dirname, '../../console/event-words.js'))) as EventWordsModule
 
 /** What a task says of a destination; the others say what is left out here. */
 function part(partition: number, fields: Record<string, unknown>, destination = 'shop') {
@@ -59,10 +82,26 @@ describe('a destination that several tasks have', () => {
 describe('the page of deliveries', () => {
   test('an address names a page; any other leaves what is shown', () => {
     for (const hash of ['', '#', '#/']) assert.deepEqual(words.placeOf(hash), { page: 'overview' })
-    assert.deepEqual(words.placeOf('#/deliveries'), { page: 'deliveries', application: null, delivery: null })
+    assert.deepEqual(words.placeOf('#/deliveries'), {
+      page: 'deliveries',
+      application: null,
+      delivery: null,
+      event: null,
+    })
     const of = { application: 'a shop', delivery: 'calls/out' }
-    assert.deepEqual(words.placeOf(words.addressOf(of)), { page: 'deliveries', ...of })
-    for (const hash of ['#main', '#/other', '#/deliveries/a', '#/deliveries/a/b/c', '#/deliveries/%/x']) {
+    assert.deepEqual(words.placeOf(words.addressOf(of)), { page: 'deliveries', ...of, event: null })
+    const one = { ...of, event: 'posts/0/17 ä' }
+    assert.deepEqual(words.placeOf(words.addressOf(one)), { page: 'deliveries', ...one })
+    for (const hash of [
+      '#main',
+      '#/other',
+      '#/deliveries/a',
+      '#/deliveries/a/b/c',
+      '#/deliveries/a/b/events',
+      '#/deliveries/a/b/events/',
+      '#/deliveries/a/b/events/c/d',
+      '#/deliveries/%/x',
+    ]) {
       assert.equal(words.placeOf(hash), null, hash)
     }
   })
@@ -101,3 +140,128 @@ describe('the page of deliveries', () => {
     assert.match(words.purgeQuestionOf(destination({ waiting: 1 })), /The event that waits/)
   })
 })
+
+const HOSTILE = '<img src=x onerror="alert(1)"></pre><script>alert(2)</script>'
+
+function attempt(number: number, more: Partial<AttemptView> = {}): AttemptView {
+  return { number, at: number * 1000, ms: 12.3, outcome: 'retry', error: 'it answered 503', detail: null, ...more }
+}
+
+function place(more: Partial<StoryPlace> = {}): StoryPlace {
+  const nothing = { tenant: '', since: null, error: '', next: null, event: null, letter: null, actions: [] }
+  return { destination: 'shop', state: 'delivered', tries: 1, attempts: [], ...nothing, ...more }
+}
+
+describe('the page of an event', () => {
+  test('is a timeline: what comes next, the tries, and when it was taken in, the newest first', () => {
+    const next = { at: 9000, why: 'try 2 failed: it answered 503' }
+    const detail = { status: 503, body: HOSTILE, host: 'shop.example', firstByteMs: 4 }
+    const attempts = [attempt(2, { detail }), attempt(1, { outcome: 'unknown', error: 'socket hang up' })]
+    const steps = event.stepsOf(place({ state: 'scheduled', tries: 2, since: 500, next, attempts }))
+    assert.deepEqual(
+      steps.map(({ title, tone, at, note, text }) => [title, tone, at, note, text]),
+      [
+        ['Next try', 'waiting', 9000, '', 'try 2 failed: it answered 503'],
+        ['Try 2: 503, not delivered', 'waiting', 2000, 'took 12.3 ms', 'it answered 503'],
+        ['Try 1: not known whether it arrived', 'waiting', 1000, 'took 12.3 ms', 'socket hang up'],
+        ['Taken in', 'calm', 500, '', ''],
+      ],
+    )
+    assert.equal(steps[1]!.body, HOSTILE)
+    assert.deepEqual(steps[1]!.facts, [
+      ['host', 'shop.example'],
+      ['firstByteMs', '4'],
+    ])
+  })
+
+  test('a dead letter follows the try that led to it, and what became of it follows that', () => {
+    const letter = {
+      offset: 7,
+      time: 1000,
+      stateTime: 5000,
+      state: 'purged',
+      message: 'no',
+      notReplayable: null,
+    } as const
+    const attempts = [attempt(1, { outcome: 'reject', detail: { status: 0 } })]
+    const steps = event.stepsOf(place({ state: 'dead', letter, attempts }))
+    assert.deepEqual(
+      steps.map(({ title }) => title),
+      ['Its dead letter was dropped', 'Given up: dead letter 7', 'Try 1: no answer, rejected'],
+    )
+    const doubt = event.stepsOf(place({ state: 'in-doubt', next: { at: null, why: 'not known' } }))
+    assert.deepEqual([doubt[0]!.title, doubt[0]!.tone, doubt[0]!.at], ['In doubt', 'failing', null])
+    assert.equal(event.stepsOf(place({ state: 'under-way', tries: 2 }))[0]!.title, 'Try 3 is under way')
+  })
+
+  test('times are told as far away and as of the day', () => {
+    const now = new Date(2026, 3, 5, 14, 0, 0).getTime()
+    assert.equal(event.relative(now + 260_000, now), 'in 4 min 20 s')
+    assert.equal(event.relative(now - 12_000, now), '12 s ago')
+    assert.equal(event.relative(now + 999, now), 'now')
+    assert.equal(event.moment(now + 5000, now), '14:00:05')
+    assert.equal(event.moment(now + 86_400_000, now), '2026-04-06 14:00:00')
+  })
+
+  test('what was answered is shown as it came; JSON with its lines apart', () => {
+    for (const body of [HOSTILE, '', 'plain', '{broken', '[1,']) assert.equal(event.pretty(body), body)
+    assert.equal(event.pretty('{"a":1}'), '{\n  "a": 1\n}')
+    assert.equal(event.pretty({ a: '<b>' }), '{\n  "a": "<b>"\n}')
+    const [step] = event.stepsOf(place({ attempts: [attempt(1, { detail: ['<b>'] })] }))
+    assert.equal(step!.body, '[\n  "<b>"\n]')
+  })
+
+  test('a hostile answer becomes a text of the page, and nothing else', async () => {
+    Object.assign(globalThis, { document: { createElement: (tag: string) => new Recorded(tag) }, Node: Recorded })
+    try {
+      const { answerOf } = (await import(join(import.meta.dirname, '../../console/event-parts.js'))) as {
+        answerOf(facts: [string, string][], body: string): unknown
+      }
+      const made = answerOf([['<i>', HOSTILE]], HOSTILE) as Recorded
+      assert.deepEqual(made.tree(), [
+        'details',
+        ['summary', 'Response'],
+        ['dl', ['dt', '<i>'], ['dd', HOSTILE]],
+        ['pre', HOSTILE],
+      ])
+    } finally {
+      for (const name of ['document', 'Node']) Reflect.deleteProperty(globalThis, name)
+    }
+  })
+
+  test('it says what was not looked through, and whether something may still change', () => {
+    const story = { complete: true, notSearched: [], searchedBackTo: null, destinations: [] as StoryPlace[] }
+    assert.equal(event.limitsNote(story, 0), '')
+    const partly = { ...story, complete: false, notSearched: ['attempts', 'backlog'], searchedBackTo: 1000 }
+    assert.match(event.limitsNote(partly, 2000), /many tries and events that wait .* back to \d\d:\d\d:01\.$/)
+    const settled = [place(), place({ state: 'dead' })]
+    assert.ok(event.isSettled({ ...story, destinations: settled }))
+    assert.ok(!event.isSettled({ ...partly, destinations: settled }))
+    assert.ok(!event.isSettled({ ...story, destinations: [...settled, place({ state: 'in-doubt' })] }))
+    assert.equal(
+      event.summaryOf({ destinations: settled } as unknown as EventStory),
+      '2 destinations: 1 delivered, 1 dead',
+    )
+    assert.match(event.summaryOf(story), /nowhere/)
+  })
+})
+
+/** Takes what a page is made of: elements, and texts as they are. */
+class Recorded {
+  readonly #tag: string
+  readonly #children: (string | Recorded)[] = []
+
+  constructor(tag: string) {
+    this.#tag = tag
+  }
+
+  setAttribute(): void {}
+
+  append(child: string | Recorded): void {
+    this.#children.push(child)
+  }
+
+  tree(): unknown[] {
+    return [this.#tag, ...this.#children.map(child => (child instanceof Recorded ? child.tree() : child))]
+  }
+}

@@ -159,6 +159,7 @@ test('OpenAPI names every route, with its body and answers', async () => {
     '/deliveries/{delivery}/commands',
     '/deliveries/{delivery}/destinations',
     '/deliveries/{delivery}/events',
+    '/deliveries/{delivery}/events/{id}',
     '/health',
     '/lag',
     '/metrics',

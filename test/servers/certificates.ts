@@ -18,19 +18,34 @@ export interface Certificates {
 
 const VALID_MS = 24 * 3_600_000
 
+/** An authority that is asked for certificates one by one. */
+export interface Authority {
+  /** PEM */
+  certificate: string
+  /** For a client. `until`: ms since 1970; default: a day from now. */
+  issueClient(name: string, until?: number): KeyAndCertificate
+  issueServer(): KeyAndCertificate
+}
+
 export function makeCertificates(): Certificates {
+  const authority = makeAuthority()
+  return { authority: authority.certificate, server: authority.issueServer(), client: authority.issueClient('client') }
+}
+
+export function makeAuthority(): Authority {
   const authority = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const issue = (subject: string, extensions: Buffer[]): KeyAndCertificate => {
+  const tomorrow = () => Date.now() + VALID_MS
+  const issue = (subject: string, extensions: Buffer[], until: number): KeyAndCertificate => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     return {
       key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-      certificate: certificate(subject, publicKey, authority.privateKey, extensions),
+      certificate: certificate(subject, publicKey, authority.privateKey, extensions, until),
     }
   }
   return {
-    authority: certificate(AUTHORITY, authority.publicKey, authority.privateKey, [IS_AUTHORITY]),
-    server: issue('localhost', [FOR_LOOPBACK]),
-    client: issue('client', []),
+    certificate: certificate(AUTHORITY, authority.publicKey, authority.privateKey, [IS_AUTHORITY], tomorrow()),
+    issueClient: (name, until = tomorrow()) => issue(name, [], until),
+    issueServer: () => issue('localhost', [FOR_LOOPBACK], tomorrow()),
   }
 }
 
@@ -63,7 +78,7 @@ const FOR_LOOPBACK = sequence(
   octets(sequence(der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1])))),
 )
 
-function certificate(subject: string, key: KeyObject, signer: KeyObject, extensions: Buffer[]): string {
+function certificate(subject: string, key: KeyObject, signer: KeyObject, extensions: Buffer[], until: number): string {
   // A positive number: the first bit is not set, the first byte is not zero.
   const serial = Buffer.concat([Buffer.from([1]), randomBytes(15)])
   const content = sequence(
@@ -71,7 +86,7 @@ function certificate(subject: string, key: KeyObject, signer: KeyObject, extensi
     der(0x02, serial),
     ECDSA_WITH_SHA256,
     name(AUTHORITY),
-    sequence(time(Date.now() - VALID_MS), time(Date.now() + VALID_MS)),
+    sequence(time(Math.min(Date.now(), until) - VALID_MS), time(until)),
     name(subject),
     key.export({ type: 'spki', format: 'der' }),
     ...(extensions.length > 0 ? [der(0xa3, sequence(...extensions))] : []),

@@ -4,9 +4,10 @@
  */
 import { once } from 'node:events'
 import { serveKafka } from './kafka.ts'
+import { servePostgres } from './postgres.ts'
 import { ServerUnavailable, type SharedServer } from './shared-server.ts'
 
-const SERVERS: Record<string, () => Promise<SharedServer>> = { kafka: serveKafka }
+const SERVERS: Record<string, () => Promise<SharedServer>> = { kafka: serveKafka, postgres: servePostgres }
 
 const servers: SharedServer[] = []
 const inputEnded = once(process.stdin.resume(), 'close').then(async () => {

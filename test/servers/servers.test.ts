@@ -16,6 +16,8 @@ test('a test file says by its name or its folder which server it needs', () => {
   for (const path of ['src/log/kafka/engine.kafka.test.ts', 'test/kafka/groups.test.ts']) {
     assert.equal(needs(path, 'kafka'), true, path)
   }
+  assert.equal(needs('src/connect/postgres/pool.postgres.test.ts', 'postgres'), true)
+  assert.equal(needs('src/connect/postgres/outbox.test.ts', 'postgres'), false)
   for (const path of [
     'src/log/kafka/codec.test.ts',
     'src/record/kafka-compatibility.test.ts',

@@ -4,6 +4,7 @@ import { wholeNumber } from '../option-values.ts'
 import type { Session } from '../session.ts'
 import { countText, timeText } from '../show-values.ts'
 import type { Column } from '../text-table.ts'
+import { defineEvent } from './deliveries-event.ts'
 
 interface OfApplication {
   application?: string
@@ -46,6 +47,7 @@ export function define(command: Command, session: Session): void {
     .option('-n, --limit <count>', 'how many', wholeNumber, 50)
     .option('--application <name>', of)
     .action((delivery: string, options: EventOptions) => events(session, delivery, options))
+  defineEvent(command, session)
   for (const [verb, what] of [
     ['pause', 'send nothing to a destination until it is resumed'],
     ['resume', 'go on with a destination that is paused, throttled, or whose breaker is open'],

@@ -7,6 +7,7 @@ import { serve } from '../../http/serve.ts'
 import type { RunSettings } from '../../run.ts'
 import { captureApplication } from '../../runtime/find-application.ts'
 import { embedded, type LogLocation } from '../../runtime/log-location.ts'
+import { Sources } from '../../runtime/source.ts'
 import { start } from '../../runtime/start.ts'
 import type { Report } from '../../runtime/worker-host.ts'
 import { UsageError } from '../failure.ts'
@@ -46,11 +47,12 @@ async function run(session: Session, module: string, options: RunOptions): Promi
   const entry = pathToFileURL(path).href
   const { application, settings } = await captureApplication(entry)
   const own = (settings ?? {}) as Partial<RunSettings>
+  const report = own.report ?? reportOn(session)
   const running = await start(application, {
     ...own,
     log: logOf(session, options, own.log),
     entry,
-    report: own.report ?? reportOn(session),
+    report,
     ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.memory === undefined ? {} : { memory: options.memory }),
   })
@@ -66,7 +68,8 @@ async function run(session: Session, module: string, options: RunOptions): Promi
           })
     running.url = server?.url ?? null
     running.onStop(async () => server?.close())
-    await Promise.race([running.ready(), untilEnd(session, [running])])
+    const sources = new Sources(running, own.sources ?? [], report)
+    await Promise.race([running.ready().then(() => sources.start()), untilEnd(session, [running])])
     if (!session.signal.aborted) announce(session, running)
     await untilEnd(session, [running])
   } finally {

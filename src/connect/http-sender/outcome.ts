@@ -21,7 +21,11 @@ export function deliveryErrorOf(outcome: PostOutcome, now: number): DeliveryErro
   }
   if (failure === null) return null
   const message = status === 0 ? failure.message : `the answer ${status} broke off: ${failure.message}`
-  return new DeliveryError(FATES[failure.stage], `${IN_WORDS[failure.reason]}: ${message}`, { detail: outcome })
+  const blameless = failure.stage === 'refused'
+  return new DeliveryError(FATES[failure.stage], `${IN_WORDS[failure.reason]}: ${message}`, {
+    detail: outcome,
+    blameless,
+  })
 }
 
 /** `Retry-After`: seconds, or a date in any form of HTTP. ms from `now`, a day at most; 0: nothing that is understood. */

@@ -118,6 +118,10 @@ class KafkaEngine implements LogEngine {
     return this.#host.soleClient(name)
   }
 
+  apiChanged(): void {
+    this.#mesh.changed()
+  }
+
   release(address: LogAddress): Promise<void> {
     return this.#host.release(address)
   }

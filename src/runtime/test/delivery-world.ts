@@ -144,6 +144,15 @@ export class DeliveryWorld {
     }
   }
 
+  /** So many turns of the worker; what it submits is committed. */
+  turns(count: number): void {
+    for (let n = 0; n < count; n++) {
+      this.#worker!.step()
+      this.clock.advance(10)
+      this.#log!.step()
+    }
+  }
+
   /** The worker does what it can, and nothing is committed. */
   stepWithoutLog(): void {
     while (this.#worker!.step());

@@ -1,0 +1,25 @@
+/** Wakes one who waits; what rang while nobody waited wakes the next wait at once. */
+export class Alarm {
+  #hasRung = false
+  #wake: (() => void) | null = null
+
+  ring(): void {
+    this.#hasRung = true
+    this.#wake?.()
+  }
+
+  /** Resolves when it rings, or after `ms`. */
+  async wait(ms: number): Promise<void> {
+    if (!this.#hasRung) {
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, ms)
+        this.#wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+      this.#wake = null
+    }
+    this.#hasRung = false
+  }
+}

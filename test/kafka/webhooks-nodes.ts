@@ -1,0 +1,172 @@
+/** The notifier as `aldebaran run` starts it, as several processes on a broker of their own. */
+import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { Producer, partitionOf } from 'aldebaran'
+import { newKey } from '../../apps/webhooks/sealing.ts'
+import type { Append } from '../../src/log/contract.ts'
+import { type KafkaHost, openKafka } from '../../src/log/kafka/host.ts'
+import { parseKafkaLocation } from '../../src/log/kafka/location.ts'
+import { BatchRun } from '../../src/runtime/outputs.ts'
+import { systemClock } from '../../src/time/clock.ts'
+import { kafkaBroker } from '../servers/kafka.ts'
+import type { KafkaCluster } from '../servers/kafka-cluster.ts'
+import { ended, listening, spawnCommand } from './command-line.ts'
+import { WebhooksReceiver } from './webhooks-receiver.ts'
+
+const ENTRY = join(import.meta.dirname, '../../apps/webhooks/entry.ts')
+const LOOK_MS = 20
+export const PARTITIONS = 2
+
+export interface Answer {
+  status: number
+  // biome-ignore lint/suspicious/noExplicitAny: answers of many shapes, which the tests look into
+  body: any
+}
+
+interface ClusterAnswer {
+  applications: { nodes: { node: string; active: string[] }[] }[]
+}
+
+export class WebhooksNodes implements AsyncDisposable {
+  readonly receiver: WebhooksReceiver
+  readonly #broker: KafkaCluster
+  /** A client that is none of the application. */
+  readonly #outside: KafkaHost
+  readonly #folder = mkdtempSync(join(tmpdir(), 'aldebaran-webhooks-nodes-'))
+  readonly #environment: NodeJS.ProcessEnv
+  readonly #nodes = new Map<string, { child: ChildProcess; url: string }>()
+
+  private constructor(receiver: WebhooksReceiver, broker: KafkaCluster, outside: KafkaHost, more: NodeJS.ProcessEnv) {
+    this.receiver = receiver
+    this.#broker = broker
+    this.#outside = outside
+    this.#environment = {
+      WEBHOOKS_KEY: newKey(),
+      WEBHOOKS_TRUSTED: receiver.origin,
+      WEBHOOKS_PARTITIONS: String(PARTITIONS),
+      ...more,
+    }
+  }
+
+  /** The names of its topics are fixed, so the broker is its own. */
+  static async begin(more: NodeJS.ProcessEnv = {}): Promise<WebhooksNodes> {
+    const broker = await kafkaBroker({})
+    const { bootstrap } = parseKafkaLocation(`kafka://${broker.bootstrap}`, {})
+    const outside = await openKafka({ bootstrap, node: 'outside' })
+    return new WebhooksNodes(await WebhooksReceiver.open(), broker, outside, more)
+  }
+
+  get names(): string[] {
+    return [...this.#nodes.keys()]
+  }
+
+  async start(name: string): Promise<void> {
+    const log = `kafka://${this.#broker.bootstrap}?node=${name}&state=${join(this.#folder, name)}`
+    const child = spawnCommand(['run', ENTRY, '--log', log, '--port', '0', '--workers', '1'], this.#environment)
+    this.#nodes.set(name, { child, url: '' })
+    this.#nodes.set(name, { child, url: await listening(child) })
+  }
+
+  async kill(name: string): Promise<void> {
+    const { child } = this.#nodes.get(name)!
+    this.#nodes.delete(name)
+    await ended(child, 'SIGKILL')
+  }
+
+  /** `path`: from the root. Throws when the node cannot be reached. */
+  async ask(node: string, method: string, path: string, body?: unknown): Promise<Answer> {
+    const response = await fetch(this.#nodes.get(node)!.url + path, {
+      method,
+      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, body: text === '' ? undefined : JSON.parse(text) }
+  }
+
+  /** `path`: behind /webhooks/accounts. Fails unless it is answered with that status. */
+  async call(node: string, method: string, path: string, status: number, body?: unknown) {
+    const answer = await this.ask(node, method, `/webhooks/accounts${path}`, body)
+    assert.equal(answer.status, status, `${method} ${path} at ${node}: ${JSON.stringify(answer.body)}`)
+    return answer.body
+  }
+
+  /** An endpoint at `/account/name` of the receiver, which trusts it from now on. */
+  async endpoint(node: string, account: string, name: string, more: object = {}): Promise<string> {
+    const path = `/${account}/${name}`
+    const body = { url: this.receiver.origin + path, ...more }
+    const { id, secret } = await this.call(node, 'POST', `/${account}/endpoints`, 201, body)
+    this.receiver.trust(path, [secret])
+    return id
+  }
+
+  async event(node: string, account: string, id: string, type = 'x'): Promise<void> {
+    const { ids } = await this.call(node, 'POST', `/${account}/events`, 202, { type, id, data: { id } })
+    assert.deepEqual(ids, [id])
+  }
+
+  /** Writes events to their topic, past all nodes. */
+  async produce(account: string, ids: readonly string[]): Promise<void> {
+    const { webhooksFromEnvironment } = await import('../../apps/webhooks/environment.ts')
+    const { events } = webhooksFromEnvironment(this.#environment)
+    const producer = new Producer(this.#outside.client(), systemClock)
+    for (const id of ids) {
+      const headers = [{ key: 'id', value: Buffer.from(id) }]
+      producer.send(events, account, Buffer.from(JSON.stringify({ type: 'x', data: { id } })), { headers })
+    }
+    await producer.flush()
+  }
+
+  /** As a client that spreads keys in another way. */
+  async produceAt(partition: number, account: string): Promise<void> {
+    const run = new BatchRun('webhooks.events', partition)
+    const bytes = Buffer.from(`${account}{"type":"x"}`)
+    run.append(systemClock.now(), bytes, 0, account.length, bytes, account.length, bytes.length)
+    const appends: Append[] = []
+    run.finishInto(appends)
+    await this.#outside.client().commit({ appends })
+  }
+
+  /** The node that delivers for an account, and one that does not. */
+  async sides(account: string): Promise<{ owner: string; other: string }> {
+    const key = Buffer.from(account)
+    const task = `webhooks/${partitionOf(key, 0, key.length, PARTITIONS)}`
+    for (;;) {
+      const owners = await Promise.all(this.names.map(name => this.#ownerOf(name, task)))
+      const [owner] = owners
+      if (owner !== undefined && owners.every(one => one === owner)) {
+        return { owner, other: this.names.find(name => name !== owner)! }
+      }
+      await setTimeout(LOOK_MS)
+    }
+  }
+
+  /** Whether the brokers compact a topic. */
+  isCompacted(topic: string): boolean {
+    return this.#outside.client().topic(topic)?.compacted === true
+  }
+
+  /** Resolves when it holds. */
+  async until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+    while (!(await isSo())) await setTimeout(LOOK_MS)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { child } of this.#nodes.values()) await ended(child, 'SIGKILL')
+    await this.#outside.close()
+    await this.receiver.close()
+    await this.#broker.end()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  async #ownerOf(name: string, task: string): Promise<string | undefined> {
+    const { body } = await this.ask(name, 'GET', '/cluster')
+    const [application] = (body as ClusterAnswer).applications
+    const owner = application?.nodes.find(({ active }) => active.includes(task))
+    // Behind its name stands which of its processes it is.
+    return this.names.find(one => owner?.node.startsWith(`${one}-`))
+  }
+}
