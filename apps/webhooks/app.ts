@@ -35,7 +35,7 @@ import {
 } from 'aldebaran'
 import type { HttpSenderSettings } from 'aldebaran/webhooks'
 import { type Account, applyChange, type Change, disableByItself, type Endpoint, newAccount } from './accounts.ts'
-import { Enricher, type Enrichment } from './enrichment.ts'
+import { Enricher, type Enrichment, LOOKUP_COUNTERS } from './enrichment.ts'
 import { Vault } from './sealing.ts'
 import { WebhookSender } from './sending.ts'
 import { SubscriptionCache } from './subscriptions.ts'
@@ -127,6 +127,7 @@ export function buildWebhooks(settings: WebhooksSettings): Webhooks {
     retry,
     timeout: parseDuration(timeout, 'timeout') + Enricher.longestMs(enrich) + MARGIN_MS,
     disableAfter: settings.disableAfter ?? '5d',
+    counters: LOOKUP_COUNTERS,
     deduplicate: settings.deduplicate ?? '1d',
     ...(settings.limits === undefined ? {} : { limits: settings.limits }),
     ...(settings.breaker === undefined ? {} : { breaker: settings.breaker }),
@@ -230,7 +231,8 @@ function typeIn(payload: Uint8Array): string {
 
 function textOf(headers: readonly { key: string; value: Uint8Array | null }[], name: string): string | undefined {
   const value = headers.find(({ key }) => key === name)?.value
-  return value === undefined || value === null ? undefined : Buffer.from(value).toString()
+  if (value === undefined || value === null) return undefined
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString()
 }
 
 function invalid(field: string, what: string): AldebaranError {

@@ -10,7 +10,9 @@ import { newKey } from './sealing.ts'
 import { Customers } from './test/customers.ts'
 import { WebhooksSite } from './test/site.ts'
 
+const counted = new Map<string, number>()
 const attempt = {
+  count: (name: string, amount = 1) => counted.set(name, (counted.get(name) ?? 0) + amount),
   tenant: 'acme',
   timestamp: Date.UTC(2026, 0, 2),
   signal: new AbortController().signal,
@@ -125,6 +127,7 @@ describe('what fails', () => {
       { key: ({ data }) => (data as { own?: string }).own, load, into: 'data.b' },
     ])
     const counts = []
+    counted.clear()
     for (const own of ['"x"', '"y"', 'null']) {
       const data = Buffer.from(`{"data":{"own":${own}}}`)
       const { lookups } = await enricher.enrich(enricher.of('x'), data, 'x', attempt)
@@ -135,6 +138,7 @@ describe('what fails', () => {
       [1, 1],
       [1, 0],
     ])
+    assert.deepEqual(Object.fromEntries(counted), { lookup_hits: 2, lookup_misses: 3 })
     const others = await enricher.enrich(enricher.of('x'), Buffer.from('no JSON'), 'x', attempt)
     assert.equal(others.lookups, null)
     await enricher.close()

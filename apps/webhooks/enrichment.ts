@@ -42,6 +42,9 @@ export interface Enrichment extends CacheSettings {
   missing?: 'leave' | 'reject'
 }
 
+/** What tries count. */
+export const LOOKUP_COUNTERS = ['lookup_hits', 'lookup_misses', 'lookup_failures'] as const
+
 interface Found {
   readonly value: unknown
   /** As JSON, about. */
@@ -106,7 +109,7 @@ export class Enricher {
     if (event === null) return { body: payload, lookups: null }
     const begun = performance.now()
     const counted = { hits: 0, misses: 0 }
-    const found = await Promise.all(steps.map(step => lookedUp(step, event, attempt.signal, counted)))
+    const found = await Promise.all(steps.map(step => lookedUp(step, event, attempt, counted)))
     const { hits, misses } = counted
     const ms = Math.round((performance.now() - begun) * 10) / 10
     const lookups = hits + misses === 0 ? null : { hits, misses, ms }
@@ -183,7 +186,7 @@ function foundOf(value: unknown): Found | Error {
 async function lookedUp(
   { enrichment, lookup }: Step,
   event: EnrichedEvent,
-  signal: AbortSignal,
+  attempt: Attempt,
   counted: { hits: number; misses: number },
 ): Promise<unknown> {
   const { key: keyOf, into, missing } = enrichment
@@ -197,11 +200,13 @@ async function lookedUp(
   let found: Found | undefined
   try {
     const { hits } = lookup.counters
-    const answer = lookup.get(key, signal)
-    if (lookup.counters.hits > hits) counted.hits++
-    else counted.misses++
+    const answer = lookup.get(key, attempt.signal)
+    const how = lookup.counters.hits > hits ? 'hits' : 'misses'
+    counted[how]++
+    attempt.count(`lookup_${how}`)
     found = await answer
   } catch (error) {
+    attempt.count('lookup_failures')
     const cause = error instanceof Error ? error.cause : undefined
     const fate = cause instanceof DeliveryError ? cause.fate : 'throttle'
     const retryAfter = cause instanceof DeliveryError ? cause.retryAfter : 0

@@ -4,11 +4,13 @@
  * 1. Each has one outcome: what `send` did, or that its time was over. What comes after that is not heard.
  * 2. Outcomes are taken by the task in its turn; `wake` tells it that there are some.
  */
+import { AldebaranError } from '../errors.ts'
 import { kept } from '../schema/kept.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Attempt } from './contract.ts'
 import { DeliveryError } from './delivery-error.ts'
 import type { DueEvent } from './due-event.ts'
+import type { CourierEnvironment } from './environment.ts'
 import type { Latest } from './latest.ts'
 import type { CompiledDelivery } from './settings.ts'
 
@@ -33,16 +35,22 @@ export class Attempts {
   readonly #settings: CompiledDelivery
   readonly #clock: Clock
   readonly #wake: () => void
+  readonly #count: Attempt['count']
   readonly #latest: Latest
   readonly #outcomes: Outcome[] = []
   /** All have the same time, so the first is the first whose time is over. */
   readonly #underWay = new Set<UnderWay>()
 
-  constructor(settings: CompiledDelivery, latest: Latest, clock: Clock, wake: () => void) {
+  constructor(settings: CompiledDelivery, latest: Latest, { clock, wake, countOwn }: CourierEnvironment) {
     this.#settings = settings
     this.#clock = clock
     this.#latest = latest
     this.#wake = wake
+    this.#count = (name, amount = 1) => {
+      const counter = settings.counters.indexOf(name)
+      if (counter !== -1) countOwn(counter, amount)
+      else throw new AldebaranError('OPTION_INVALID', `'${name}' is not in counters of delivery '${settings.name}'`)
+    }
   }
 
   /** Outcomes that are not taken yet. */
@@ -110,6 +118,7 @@ export class Attempts {
       headers: event.headers,
       key: event.key,
       latest: (topic, key) => this.#latest.get(topic, event.key, key) as never,
+      count: this.#count,
       signal: controller.signal,
     }
   }

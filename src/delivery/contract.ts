@@ -50,6 +50,11 @@ export interface Attempt {
   readonly key: Buffer | null
   /** The last value of a key of a topic in `reads`, as of now. */
   readonly latest: LatestOf
+  /**
+   * Counts something of the application's own, by one of `counters` of the settings: a metric, since the process began.
+   * @throws AldebaranError OPTION_INVALID it is none of them
+   */
+  readonly count: (counter: string, amount?: number) => void
   /** Its time is over, the event was given up, or the task goes elsewhere: what was begun should end. */
   readonly signal: AbortSignal
 }
@@ -140,6 +145,8 @@ export interface DeliverySettings<T extends AnyTopic = AnyTopic> {
   notices?: Topic<string, DeliveryNotice>
   /** An event with an id that was taken in within that time is passed over. Default: none is. */
   deduplicate?: string | number
+  /** Names of what `count` of a try counts: letters, digits and _. Default: none. */
+  counters?: readonly string[]
   /** What the events of a task that wait in memory may take; the others wait on the disk. Default '16MB'. */
   memory?: string | number
 }

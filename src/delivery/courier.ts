@@ -76,7 +76,7 @@ export class Courier {
     this.#backlog = new Backlog(settings, this.destinations, this.#due, clock)
     this.#latest = new Latest(tables.latest)
     this.#intake = new Intake(settings, partition, tables.seen, this.#latest, clock)
-    this.#attempts = new Attempts(settings, this.#latest, clock, environment.wake)
+    this.#attempts = new Attempts(settings, this.#latest, environment)
     this.#outcomes = new Outcomes(settings, this.#backlog, environment)
     this.#operators = new Operators(this.#backlog, this.#outcomes, clock)
     this.#bucket = rate === null ? null : new TokenBucket(rate, clock.monotonic())

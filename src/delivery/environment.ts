@@ -13,6 +13,8 @@ export interface CourierEnvironment {
   /** The event is given up. */
   readonly deadLetter: (event: DueEvent, error: Error) => void
   readonly count: (name: CourierCount, amount: number) => void
+  /** Of the `counters` of the settings, by its place there. */
+  readonly countOwn: (counter: number, amount: number) => void
   /** Writes a record to `attempts` or `notices` of the settings, under the destination. */
   readonly tell: (topic: AnyTopic, destination: string, record: object) => void
   /** Tells all the other tasks of the delivery. */

@@ -3,7 +3,7 @@ import { AldebaranError } from '../errors.ts'
 import type { TaskContext } from '../pipeline/task-context.ts'
 import type { AnyTopic } from '../pipeline/topic.ts'
 import { parseDuration } from '../pipeline/units.ts'
-import type { Header } from '../record/headers.ts'
+import { type Header, readHeaders } from '../record/headers.ts'
 import type { TaskTable } from '../state/contract.ts'
 import type { Clock } from '../time/clock.ts'
 import { type Command, parseCommand } from './commands.ts'
@@ -33,6 +33,8 @@ export class Intake {
   readonly #clock: Clock
   readonly #latest: Latest
   #routeContext: RouteContext<AnyTopic> | null = null
+  /** Of the record that is routed. */
+  #headers: readonly Header[] = NO_HEADERS
   #arrived = nothing()
   readonly #mark = { events: 0, commands: 0, duplicates: 0 }
 
@@ -47,9 +49,10 @@ export class Intake {
   /** The record that the context is at. */
   admit(value: unknown, context: TaskContext): void {
     const { route, name } = this.#settings
+    const record = this.#recordAt(context)
+    this.#headers = record.headers
     const routed: Routed = route === null ? name : route(value, this.#contextOf(context))
     if (routed === undefined) return
-    const record = this.#recordAt(context)
     if (typeof routed === 'string') this.#add(record, { destination: routed })
     else if (!isList(routed)) this.#add(record, routed)
     else {
@@ -93,6 +96,7 @@ export class Intake {
   /** The context of the task, with what else a route may know. It is one and the same for all records. */
   #contextOf(context: TaskContext): RouteContext<AnyTopic> {
     this.#routeContext ??= Object.assign(Object.create(context), {
+      headers: () => [...this.#headers],
       latest: (topic: AnyTopic, key?: unknown) => {
         const { keyBytes, keyStart, keyEnd } = context
         return this.#latest.get(topic, keyStart < 0 ? null : keyBytes.subarray(keyStart, keyEnd), key)
@@ -103,15 +107,16 @@ export class Intake {
 
   #recordAt(context: TaskContext): SourceRecord {
     const cursor = context.cursor!
-    // What is read into is used again for the next records.
-    const headers = cursor
-      .headers()
-      .map(({ key, value }) => ({ key, value: value === null ? null : Buffer.from(value) }))
+    const { keyStart, keyEnd, valueStart, valueEnd, headersStart, headersEnd } = cursor
+    const start = keyStart < 0 ? valueStart : keyStart
+    // What is read into is used again for the next records: this is one copy of it all.
+    const bytes = Buffer.from(cursor.bytes.subarray(start, headersEnd))
+    const headers = cursor.headerCount === 0 ? NO_HEADERS : readHeaders(bytes, headersStart - start)
     return {
       id: `${context.topic}/${this.#partition}/${cursor.offset}`,
-      key: cursor.keyStart < 0 ? null : Buffer.from(cursor.bytes.subarray(cursor.keyStart, cursor.keyEnd)),
-      value: Buffer.from(cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd)),
-      headers: headers.length === 0 ? NO_HEADERS : headers,
+      key: keyStart < 0 ? null : bytes.subarray(keyStart - start, keyEnd - start),
+      value: bytes.subarray(valueStart - start, valueEnd - start),
+      headers,
       only: headers.find(header => header.key === DESTINATION_HEADER)?.value?.toString() ?? null,
       offset: cursor.offset,
       timestamp: cursor.timestamp,

@@ -31,12 +31,14 @@ export interface CompiledDelivery {
   /** ms; Infinity: never. */
   readonly disableAfter: number
   readonly reads: readonly AnyTopic[]
+  readonly counters: readonly string[]
   readonly attempts: AnyTopic | null
   readonly notices: AnyTopic | null
 }
 
 export type Routed = string | Route | readonly Route[] | undefined
 
+const COUNTER = /^[a-z][a-z0-9_]{0,63}$/
 const DEFAULT_TOTAL = 1024
 const DEFAULT_DESTINATION = 64
 
@@ -68,6 +70,7 @@ export function compileDelivery<T extends AnyTopic>(name: string, settings: Deli
         ? Number.POSITIVE_INFINITY
         : parseDuration(settings.disableAfter, `${at}: disableAfter`),
     reads: readsOf(name, settings),
+    counters: countersOf(at, settings.counters ?? []),
     attempts: settings.attempts ?? null,
     notices: settings.notices ?? null,
     memory: parseSize(settings.memory ?? '16MB', `${at}: memory`),
@@ -81,6 +84,14 @@ function readsOf<T extends AnyTopic>(name: string, { from, reads = [] }: Deliver
     throw new AldebaranError('PARTITIONS_DIFFER', text, { topic: topic.name })
   }
   return reads
+}
+
+function countersOf(at: string, counters: readonly string[]): readonly string[] {
+  const wrong = counters.find((name, i) => !COUNTER.test(name) || counters.indexOf(name) !== i)
+  if (wrong === undefined) return counters
+  throw new AldebaranError('OPTION_INVALID', `${at}: counters: '${wrong}' is no name, or is there twice`, {
+    option: 'counters',
+  })
 }
 
 function destinationLimits(

@@ -94,6 +94,8 @@ export const SEEN: TableDefinition = {
   timers: { forget: 'processing' },
   store: 'disk',
   maxRows: Number.MAX_SAFE_INTEGER,
+  // Hardly any is met again.
+  cacheRows: 4096,
 } as unknown as TableDefinition
 
 export type SeenRow = Row<string, Record<never, never>, { forget: 'processing' }>

@@ -55,6 +55,18 @@ export function addDeliveries(site: Site, registry: Registry): void {
       },
     })
   }
+  new Counter({
+    name: 'aldebaran_delivery_counter_total',
+    help: 'What the application counts by counters of its own',
+    labelNames: [...LABELS, 'counter'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { one, labels } of deliveries) {
+        for (const [counter, value] of one.counters()) this.inc({ ...labels, counter }, value)
+      }
+    },
+  })
   const name = 'aldebaran_delivery_seconds'
   const help = 'How long tries took'
   const metric = {

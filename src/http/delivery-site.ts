@@ -71,6 +71,18 @@ export class DeliverySite {
     return sum
   }
 
+  /** What the application counts itself, since the workers of this process began. */
+  counters(): ReadonlyMap<string, number> {
+    const { workers } = this.#running
+    const sum = (counter: number): number =>
+      workers.reduce(
+        (all, { measures }) =>
+          this.#plans.reduce((some, plan) => some + measures.counter(plan.firstCounter + counter), all),
+        0,
+      )
+    return new Map(this.#part.delivery.counters.map((name, counter) => [name, sum(counter)]))
+  }
+
   describe(): DeliveryView {
     const { source, guarantee } = this.#part.delivery
     const values = Object.fromEntries([...DELIVERY_COUNTS, ...DELIVERY_LEVELS].map(name => [name, this.measure(name)]))

@@ -1,6 +1,6 @@
 /** Opens a store: starts the log thread, and gives out clients and addresses. */
 import { extname, join } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { type ResourceLimits, Worker } from 'node:worker_threads'
 import { AldebaranError } from '../errors.ts'
 import { ring } from './bell.ts'
 import { connectLog, type EmbeddedAddress, type LogAddress } from './client.ts'
@@ -24,6 +24,8 @@ export interface OpenOptions {
   maxBytes?: number
   /** Reads a store that another process may be writing. Default: false. */
   readOnly?: boolean
+  /** Of its thread. Default: as Node has them. */
+  limits?: ResourceLimits
 }
 
 const DEFAULT_MAX_BYTES = 10 * 1024 ** 3
@@ -52,7 +54,7 @@ export async function openLog(options: OpenOptions): Promise<LogHost> {
   }
   const url = new URL(`./log-thread${extname(import.meta.url)}`, import.meta.url)
   // The flags of the process are not for it: with some of them, as --input-type, it would not start.
-  const thread = new Worker(url, { workerData: data, name: 'log', execArgv: [] })
+  const thread = new Worker(url, { workerData: data, name: 'log', execArgv: [], resourceLimits: options.limits ?? {} })
   const host = new LogHost(thread, data)
   await host.ready
   return host

@@ -47,7 +47,7 @@ export function readHeaders(bytes: Buffer, start: number): Header[] {
   const reader = new HeaderReader(bytes, start)
   const headers: Header[] = []
   for (let left = reader.int(); left > 0; left--) {
-    const key = reader.view(reader.int())!.toString('utf8')
+    const key = reader.text(reader.int())
     headers.push({ key, value: reader.view(reader.int()) })
   }
   return headers
@@ -69,6 +69,12 @@ class HeaderReader {
       zigzag |= (byte & 0x7f) << shift
       if (byte < 0x80) return (zigzag >>> 1) ^ -(zigzag & 1)
     }
+  }
+
+  text(length: number): string {
+    const start = this.#at
+    this.#at += length
+    return this.#bytes.toString('utf8', start, this.#at)
   }
 
   view(length: number): Buffer | null {

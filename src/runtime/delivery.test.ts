@@ -29,6 +29,24 @@ describe('at least once', () => {
     assert.equal(world.changesOfDue, 0)
   })
 
+  test('tries count what the application wants counted, and nothing else', async () => {
+    await begin({
+      counters: ['found', 'missed'],
+      retry: RETRY,
+      send: (value, attempt) => {
+        attempt.count('found', 2)
+        attempt.count(value)
+      },
+    })
+    world.send('missed', 'other')
+    await world.settle()
+    assert.deepEqual(world.counters(2), [4, 1])
+    assert.deepEqual(
+      world.rows('due').map(row => row.fields.error),
+      ["'other' is not in counters of delivery 'calls'"],
+    )
+  })
+
   test('what fails is tried again on schedule, then becomes a dead letter with its destination', async () => {
     await begin({ retry: RETRY, send: fails })
     world.send('a')

@@ -8,7 +8,8 @@ import type { Application } from './application.ts'
 import { type Director, staticDirector } from './assignment.ts'
 import type { EmbeddedLocation, LogLocation } from './log-location.ts'
 import type { TableQuery } from './queries.ts'
-import type { TaskPlan } from './task-plan.ts'
+import { measureSizes, type TaskPlan } from './task-plan.ts'
+import { threadLimits } from './thread-limits.ts'
 import type { Report } from './worker-host.ts'
 
 /** What an engine needs of the process it is in. */
@@ -93,7 +94,8 @@ export async function openEngine(location: LogLocation, settings: EngineSettings
 
 async function embeddedEngine(location: EmbeddedLocation, { plans }: EngineSettings): Promise<LogEngine> {
   const { path, durability, maxBytes } = location
-  const host = await openLog({ path, durability, maxBytes })
+  const limits = threadLimits(measureSizes(plans).deliveries)
+  const host = await openLog({ path, durability, maxBytes, limits })
   return {
     client: () => host.client(),
     address: () => host.address(),

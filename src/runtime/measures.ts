@@ -36,10 +36,11 @@ const OF_DELIVERY = [...DELIVERY_COUNTS, 'tryMs', ...DELIVERY_LEVELS] as const
 
 export type DeliveryMeasure = (typeof OF_DELIVERY)[number]
 
-/** How many tables, and deliveries, of tasks a worker may hold. */
+/** How many tables, deliveries, and counters of their own, of tasks a worker may hold. */
 export interface MeasureSizes {
   readonly tables: number
   readonly deliveries: number
+  readonly counters: number
 }
 
 export class Measures {
@@ -47,12 +48,15 @@ export class Measures {
   readonly #values: Float64Array
   /** Where those of deliveries begin. */
   readonly #deliveries: number
+  /** Where their own counters begin. */
+  readonly #counters: number
 
-  constructor({ tables, deliveries }: MeasureSizes, buffer?: SharedArrayBuffer) {
-    const size = TABLES + tables * PER_TABLE + deliveries * OF_DELIVERY.length
+  constructor({ tables, deliveries, counters }: MeasureSizes, buffer?: SharedArrayBuffer) {
+    this.#deliveries = TABLES + tables * PER_TABLE
+    this.#counters = this.#deliveries + deliveries * OF_DELIVERY.length
+    const size = this.#counters + counters
     this.buffer = buffer ?? new SharedArrayBuffer(size * 8)
     this.#values = new Float64Array(this.buffer)
-    this.#deliveries = TABLES + tables * PER_TABLE
   }
 
   add(name: MeasureName, amount: number): void {
@@ -113,6 +117,14 @@ export class Measures {
 
   delivery(index: number, name: DeliveryMeasure): number {
     return this.#values[this.#ofDelivery(index, name)]!
+  }
+
+  addCounter(index: number, amount: number): void {
+    this.#values[this.#counters + index] = this.#values[this.#counters + index]! + amount
+  }
+
+  counter(index: number): number {
+    return this.#values[this.#counters + index]!
   }
 
   #ofDelivery(index: number, name: DeliveryMeasure): number {

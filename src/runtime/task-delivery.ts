@@ -55,6 +55,7 @@ export function taskDelivery(
       tell: (topic, destination, record) => outlets.get(topic)!.send(destination, record, clock.now(), null),
       tellOthers: command => tellOthers(outputs, part, plan.partition, command, clock.now()),
       count: (name, amount) => measures.addDelivery(plan.deliveryIndex, name, amount),
+      countOwn: (counter, amount) => measures.addCounter(plan.firstCounter + counter, amount),
       deadLetter: (event, error) => {
         measures.add('deadLetters', 1)
         const origin = {

@@ -21,6 +21,8 @@ export interface TaskPlan {
   readonly firstTable: number
   /** Its number among the tasks of deliveries; −1: it is none. */
   readonly deliveryIndex: number
+  /** Of a delivery: the number of its first own counter among those of all tasks. */
+  readonly firstCounter: number
 }
 
 /** Every task of an application, in an order that is the same wherever it is computed. */
@@ -28,6 +30,7 @@ export function planTasks(application: Application): TaskPlan[] {
   const plans: TaskPlan[] = []
   let tables = 0
   let deliveries = 0
+  let counters = 0
   for (const topology of application.topologies) {
     for (const part of topology.parts) {
       for (let partition = 0; partition < part.partitions; partition++) {
@@ -42,12 +45,18 @@ export function planTasks(application: Application): TaskPlan[] {
           deadLetters: application.deadLetters,
           firstTable: tables,
           deliveryIndex: isDeliveryPart(part) ? deliveries++ : -1,
+          firstCounter: counters,
         })
         tables += part.tables.length
+        counters += countersOf(part)
       }
     }
   }
   return plans
+}
+
+function countersOf(part: SubTopology): number {
+  return isDeliveryPart(part) ? part.delivery.counters.length : 0
 }
 
 export function plansById(plans: readonly TaskPlan[]): Map<string, TaskPlan> {
@@ -59,6 +68,7 @@ export function measureSizes(plans: readonly TaskPlan[]): MeasureSizes {
   return {
     tables: last === undefined ? 0 : last.firstTable + last.part.tables.length,
     deliveries: plans.filter(plan => plan.deliveryIndex >= 0).length,
+    counters: last === undefined ? 0 : last.firstCounter + countersOf(last.part),
   }
 }
 

@@ -17,6 +17,7 @@ import type { MemoryBudget } from '../state/memory-budget.ts'
 import { type AssignedWorker, type Assignment, NOTHING_ASSIGNED, NOTHING_OWNED, type Owned } from './assignment.ts'
 import { type MeasureSizes, Measures } from './measures.ts'
 import type { TableQuery } from './queries.ts'
+import { threadLimits } from './thread-limits.ts'
 import { workerFlags } from './worker-flags.ts'
 import type { FromWorker, QueryAnswer, ToWorker, WorkerProblem, WorkerThreadData } from './worker-thread.ts'
 
@@ -115,7 +116,7 @@ export class WorkerHost implements AssignedWorker {
   }
 
   #spawn(): void {
-    const { sizes: _, newAddress, release: __, respawnMs: ___, budget, report, ...data } = this.#settings
+    const { sizes, newAddress, release: _, respawnMs: __, budget, report, ...data } = this.#settings
     const { port1, port2 } = new MessageChannel()
     const address = newAddress()
     this.#control = new Int32Array(new SharedArrayBuffer(4))
@@ -137,6 +138,7 @@ export class WorkerHost implements AssignedWorker {
       name: `tasks-${data.worker}`,
       // What the user's module may look at to build its pipelines.
       argv: process.argv.slice(2),
+      resourceLimits: threadLimits(sizes.deliveries),
       ...(execArgv === null ? {} : { execArgv }),
     })
     this.#thread = thread

@@ -14,9 +14,11 @@ import { SimulatedStore } from '../../testing/simulated-store.ts'
 import { VirtualClock } from '../../time/clock.ts'
 import { type Application, application } from '../application.ts'
 import { DEAD_LETTER_HEADERS } from '../dead-letters.ts'
+import { Measures } from '../measures.ts'
 import { BatchRun } from '../outputs.ts'
 import { prepare } from '../prepare.ts'
 import { Producer } from '../producer.ts'
+import { measureSizes, planTasks } from '../task-plan.ts'
 import type { TaskWorker } from '../worker.ts'
 import { soleWorker } from './workers.ts'
 
@@ -40,6 +42,7 @@ export class DeliveryWorld {
   #app: Application | null = null
   #log: InlineLog | null = null
   #worker: TaskWorker | null = null
+  #measures: Measures | null = null
 
   constructor(settings: Settings) {
     this.#settings = settings
@@ -71,7 +74,8 @@ export class DeliveryWorld {
     }
     this.#app = app
     this.#log = log
-    this.#worker = soleWorker(app, { log: client, clock: this.clock, versions })
+    this.#measures = new Measures(measureSizes(planTasks(app)))
+    this.#worker = soleWorker(app, { log: client, clock: this.clock, versions, measures: this.#measures })
     await this.settle()
   }
 
@@ -165,6 +169,11 @@ export class DeliveryWorld {
       this.clock.advance(Math.min(Math.max(1, ms / STEPS), until - this.clock.now()))
       await this.settle()
     }
+  }
+
+  /** The first so many of its own counters. */
+  counters(count: number): number[] {
+    return Array.from({ length: count }, (_, counter) => this.#measures!.counter(counter))
   }
 
   rows(table: string): RowCopy[] {

@@ -124,14 +124,14 @@ export class TestWorkers {
 /** The worker that has all tasks of an application whose topics are there (`versions`: see `prepare`). */
 export function soleWorker(
   app: Application,
-  environment: Pick<WorkerEnvironment, 'log' | 'clock' | 'versions'>,
+  environment: Pick<WorkerEnvironment, 'log' | 'clock' | 'versions'> & Partial<Pick<WorkerEnvironment, 'measures'>>,
   settings: Partial<WorkerSettings> = {},
 ): TaskWorker {
   const plans = planTasks(app)
   const measures = new Measures(measureSizes(plans))
-  const more = { measures, budget: new MemoryBudget(1e9), report: () => {} }
+  const more = { budget: new MemoryBudget(1e9), report: () => {} }
   const all = { ...DEFAULT_WORKER_SETTINGS, ...settings }
-  return new TaskWorker(plansById(plans), allActive(plans), { ...environment, ...more }, all)
+  return new TaskWorker(plansById(plans), allActive(plans), { measures, ...environment, ...more }, all)
 }
 
 interface AddOptions extends Partial<WorkerSettings> {

@@ -32,6 +32,7 @@ export function attempt(id = 'orders-0-41', signal = new AbortController().signa
     headers: [],
     key: null,
     latest: () => undefined,
+    count: () => {},
     signal,
   }
 }
