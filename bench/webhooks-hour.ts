@@ -142,7 +142,12 @@ async function hour(options: HourOptions, withBad: boolean): Promise<Histogram> 
     ))
   const received = await site.receiver.call('report', false)
   const taken = new Map(received.map(({ path, bits }) => [Number(path.slice('/fast/e'.length)), new NumberSet(bits)]))
-  const letters = await site.letters()
+  // They are counted a moment before they are committed.
+  let letters = await site.letters()
+  await site.until(async () => {
+    letters = await site.letters()
+    return letters.numbers.length + letters.others >= (await site.counts()).dead
+  }, limit)
   const dead = new NumberSet()
   let letterDuplicates = 0
   for (const number of letters.numbers) if (!dead.add(number)) letterDuplicates++

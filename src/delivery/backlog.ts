@@ -8,9 +8,9 @@ import { Reading } from './reading.ts'
 import { Scheduler } from './scheduler.ts'
 import type { CompiledDelivery } from './settings.ts'
 
-/** Events of a destination that are read from the table at once; and when those in memory take what they may. */
+/** Events of a destination that are read from the table at once; and where they may not go, or memory is full. */
 const READ_AT_ONCE = 128
-const READ_WHEN_FULL = 4
+const READ_FEW = 4
 
 export class Backlog {
   readonly scheduler: Scheduler
@@ -84,7 +84,10 @@ export class Backlog {
   /** The next event of a destination that may go; undefined: there is none. */
   next(destination: Destination, now: number): DueEvent | undefined {
     if (destination.queue.length === 0 && destination.hasMore) {
-      const { events, isAll } = this.due.waiting(destination, this.isFull ? READ_WHEN_FULL : READ_AT_ONCE)
+      const { events, isAll } = this.due.waiting(
+        destination,
+        this.isFull || destination.state !== 'active' ? READ_FEW : READ_AT_ONCE,
+      )
       for (const event of events) this.#hold(destination, event)
       destination.hasMore = !isAll
       if (events.length > 0) {
@@ -111,19 +114,32 @@ export class Backlog {
     return [...queued, ...events.filter(({ order }) => !held.has(order)), ...scheduled]
   }
 
-  /** Every event that is in memory gets a row. */
+  /** Every event that is in memory gets a row; those that may not go leave memory to those that may. */
   store(): void {
     for (const destination of this.destinations.touched()) {
       for (const event of destination.queue) if (event.stored === null) this.due.change(destination, event, 'q')
       for (const event of destination.underWay.values()) {
         if (event.stored === null) this.due.change(destination, event, 'q')
       }
+      if (destination.state !== 'active') this.#release(destination)
     }
     this.destinations.write()
   }
 
   get isFull(): boolean {
     return this.#heldBytes >= this.#settings.memory
+  }
+
+  /** All that it has in memory is on the disk, and is read again when its turn comes. */
+  #release(destination: Destination): void {
+    const { queue } = destination
+    const [first] = queue
+    if (first === undefined) return
+    for (const event of queue) this.#heldBytes -= sizeOf(event)
+    queue.length = 0
+    if (!destination.hasMore || first.order < destination.unreadFrom) destination.unreadFrom = first.order
+    destination.hasMore = true
+    destination.readTo = ''
   }
 
   #hold(destination: Destination, event: DueEvent): void {

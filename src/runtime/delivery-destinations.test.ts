@@ -176,6 +176,30 @@ describe('a destination', () => {
     assert.equal(world.rows('due').length, 0)
   })
 
+  test('that may not go leaves the memory to others, and goes on from the disk', async () => {
+    let isAway = true
+    await begin({
+      send: () => {
+        if (isAway) throw new DeliveryError('retry', 'away')
+      },
+      breaker: { consecutiveFailures: 1, openFor: '1h' },
+      retry: RETRY,
+    })
+    const all = Array.from({ length: 1000 }, (_, n) => String(n))
+    world.send(...all)
+    await world.settle()
+    assert.deepEqual(
+      all.filter(n => world.isInMemory(`events/0/${n}`)),
+      [],
+    )
+    isAway = false
+    world.command({ command: 'reset', destination: 'calls' })
+    await world.settle()
+    await world.after(1000)
+    assert.deepEqual(world.sent.slice(-1000).toSorted(), all.toSorted())
+    assert.equal(world.rows('due').length, 0)
+  })
+
   test('is not blamed for what it had no part in', async () => {
     let away: 'throttle' | 'retry' | null = 'throttle'
     await begin({

@@ -14,6 +14,7 @@ import { SimulatedStore } from '../../testing/simulated-store.ts'
 import { VirtualClock } from '../../time/clock.ts'
 import { type Application, application } from '../application.ts'
 import { DEAD_LETTER_HEADERS } from '../dead-letters.ts'
+import { liveEvents } from '../live-events.ts'
 import { Measures } from '../measures.ts'
 import { BatchRun } from '../outputs.ts'
 import { prepare } from '../prepare.ts'
@@ -169,6 +170,11 @@ export class DeliveryWorld {
       this.clock.advance(Math.min(Math.max(1, ms / STEPS), until - this.clock.now()))
       await this.settle()
     }
+  }
+
+  /** The event waits in memory, or is under way. */
+  isInMemory(id: string): boolean {
+    return liveEvents(this.#worker!.tasks[0]!.courier!, id).length > 0
   }
 
   /** The first so many of its own counters. */
