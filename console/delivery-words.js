@@ -5,7 +5,7 @@ import { clock, exact } from './format.js'
 /**
  * @typedef {import('../src/http/delivery-shape.ts').DestinationView} DestinationView
  * @typedef {'pause' | 'resume' | 'limit' | 'purge'} Action
- * @typedef {{ page: 'overview' } | { page: 'deliveries', application: string | null, delivery: string | null, event: string | null }} Place
+ * @typedef {{ page: 'overview' } | { page: 'weather', city: string | null } | { page: 'deliveries', application: string | null, delivery: string | null, event: string | null }} Place
  */
 
 /**
@@ -15,6 +15,7 @@ import { clock, exact } from './format.js'
  */
 export function placeOf(hash) {
   if (hash === '' || hash === '#' || hash === '#/') return { page: 'overview' }
+  if (/^#\/weather(?:\/|$)/.test(hash)) return weatherPlaceOf(hash)
   const [start, page, application, delivery, events, event, ...others] = hash.split('/')
   if (start !== '#' || page !== 'deliveries' || others.length > 0) return null
   try {
@@ -23,6 +24,20 @@ export function placeOf(hash) {
     const of = { application: decodeURIComponent(application), delivery: decodeURIComponent(delivery) }
     if (events === undefined) return { page, ...of, event: null }
     return events === 'events' && event ? { page, ...of, event: decodeURIComponent(event) } : null
+  } catch {
+    return null
+  }
+}
+
+/**
+ * @param {string} hash
+ * @returns {Place | null}
+ */
+function weatherPlaceOf(hash) {
+  const [, page, city, ...others] = hash.split('/')
+  if (page !== 'weather' || city === '' || others.length > 0) return null
+  try {
+    return { page, city: city === undefined ? null : decodeURIComponent(city) }
   } catch {
     return null
   }

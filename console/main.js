@@ -10,6 +10,7 @@ import { sentencesOf } from './graph-flow.js'
 import { GraphView } from './graph-view.js'
 import { Figures, showLag, showLetters, showNodes, showSources, showTables, showWorkers } from './panels.js'
 import { RecordsPanel } from './records-panel.js'
+import { isWeatherServed, WeatherPage } from './weather.js'
 
 /**
  * @typedef {import('../src/http/stats-shape.ts').Stats} Stats
@@ -35,6 +36,7 @@ const records = new RecordsPanel({
 })
 const deliveries = new DeliveriesPage({ unauthorized: askForToken })
 const event = new EventPage({ unauthorized: askForToken })
+const weather = new WeatherPage({ unauthorized: askForToken })
 const calm = matchMedia('(prefers-reduced-motion: reduce)')
 
 /** @type {Map<string, { view: GraphView, frame: HTMLElement }>} */
@@ -45,6 +47,8 @@ let lettersAt = 0
 let nodesAt = 0
 let sentences = ''
 let pageShown = ''
+/** Of which process it is known whether it serves the weather; 0: of none. */
+let weatherAskedOf = 0
 let stop = () => {}
 
 byId('token-form', HTMLFormElement).addEventListener('submit', () => {
@@ -53,6 +57,7 @@ byId('token-form', HTMLFormElement).addEventListener('submit', () => {
   records.start()
   deliveries.refresh()
   event.refresh()
+  weather.refresh()
 })
 addEventListener('hashchange', () => showPage(true))
 new ResizeObserver(() => latest && pageShown === 'overview' && showGraphs(latest)).observe(graphs)
@@ -85,6 +90,7 @@ function showPage(isMove) {
   const isEvent = shown.page === 'deliveries' && shown.event !== null
   element('deliveries').hidden = shown.page !== 'deliveries' || isEvent
   element('event').hidden = !isEvent
+  element('weather').hidden = shown.page !== 'weather'
   for (const link of element('pages').querySelectorAll('a')) {
     if (link.dataset.page === shown.page) link.setAttribute('aria-current', 'page')
     else link.removeAttribute('aria-current')
@@ -96,6 +102,10 @@ function showPage(isMove) {
     deliveries.hide()
     event.hide()
   }
+  if (shown.page === 'weather') {
+    weather.show(shown.city)
+    if (isMove) element('weather-title').focus()
+  } else weather.hide()
   if (latest !== null) show(latest)
 }
 
@@ -132,9 +142,33 @@ function show(stats) {
   showHealth(stats)
   showProcess(stats)
   deliveries.update(stats)
-  element('pages').hidden = pageShown === 'overview' && stats.applications.every(app => app.deliveries.length === 0)
+  showPages(stats)
   figures.update(stats)
   if (pageShown === 'overview') showOverview(stats)
+}
+
+/**
+ * Links to the pages that there is something for, and to the one that is looked at.
+ * @param {Stats} stats
+ */
+function showPages(stats) {
+  const deliveriesLink = element('deliveries-link')
+  deliveriesLink.hidden = pageShown !== 'deliveries' && stats.applications.every(app => app.deliveries.length === 0)
+  const weatherLink = element('weather-link')
+  if (pageShown === 'weather') weatherLink.hidden = false
+  element('pages').hidden = deliveriesLink.hidden && weatherLink.hidden
+  const process = stats.applications[0]?.startedAt ?? 0
+  if (process === weatherAskedOf) return
+  weatherAskedOf = process
+  isWeatherServed().then(
+    isServed => {
+      weatherLink.hidden = !isServed && pageShown !== 'weather'
+      element('pages').hidden = deliveriesLink.hidden && weatherLink.hidden
+    },
+    () => {
+      weatherAskedOf = 0
+    },
+  )
 }
 
 /** @param {Stats} stats */

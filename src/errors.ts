@@ -20,7 +20,10 @@ export const ERROR_CODES = {
   SCHEMA_INVALID: ['terminal', 'Correct the schema definition.'],
   SCHEMA_INCOMPATIBLE: ['terminal', 'Give new fields a default, keep removed ones readable, or use a new name.'],
   VALUE_UNDECODABLE: ['terminal', 'The bytes do not fit the schema: fix the producer, then replay the dead letter.'],
+  TIMESTAMP_AHEAD: ['terminal', 'Correct the clock of the sender, or give the source a larger maxAhead; then replay the dead letter.'],
+  LATE_RECORD: ['terminal', 'Read the `late` stream of the window or join, or allow more lateness; then replay the dead letter.'],
   VALUE_INVALID: ['terminal', 'Send a value that fits the schema of the topic.'],
+  LINE_INVALID: ['terminal', 'Correct the line of the file, or leave such lines out with --skip-bad.'],
   SCHEMA_PENDING: ['retry', 'The schema is being fetched from the registry: tasks try again by themselves, and others may a moment later.'],
   REGISTRY_UNREACHABLE: ['retry', 'Check that the schema registry runs, and that its address and credentials are right.'],
   REGISTRY_REFUSED: ['terminal', 'The schema registry refused it: correct what the message names.'],
@@ -53,7 +56,7 @@ export const ERROR_CODES = {
   NAME_INVALID: ['terminal', 'A name has 1 to 100 of the characters a-z A-Z 0-9 _ - and begins with a letter.'],
   NAME_TAKEN: ['terminal', 'Two parts of a pipeline have one name: rename one of them.'],
   PARTITIONS_DIFFER: ['terminal', 'Topics read together need equal partition counts: recreate one, or repartition it with keyBy.'],
-  KEYS_DIFFER: ['terminal', 'The stream is keyed by another schema than the table: use keyBy with the key schema of the table.'],
+  KEYS_DIFFER: ['terminal', 'What meets in a table or a join is keyed by two schemas: use keyBy with one key schema for all of it.'],
   PIPELINE_INVALID: ['terminal', 'Correct the pipeline as the message says.'],
   // state
   TABLE_UNKNOWN: ['terminal', 'Correct the name of the table.'],
@@ -89,6 +92,7 @@ export const ERROR_CODES = {
   // cli
   SERVER_UNREACHABLE: ['retry', 'Start it with aldebaran up, or name its address with --url.'],
   SERVER_FOREIGN: ['terminal', 'Something else listens there: name the address of Aldebaran with --url.'],
+  APPLICATION_OTHER: ['terminal', 'Another application runs there: name the address of the one that the command is for with --url.'],
   CHECKOUT_ONLY: ['terminal', 'This is not part of the published package: run it in a clone of the repository.'],
 } as const satisfies Record<string, readonly [Fate, string]>
 

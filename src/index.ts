@@ -49,16 +49,40 @@ export { DESTINATION_HEADER } from './delivery/intake.ts'
 export type { RetrySettings } from './delivery/retry.ts'
 export type { Rate } from './delivery/token-bucket.ts'
 export { AldebaranError, ERROR_CODES, type ErrorCode, type Fate } from './errors.ts'
-export { type HttpRoute, RouteAnswer, type RouteRequest } from './http/application-routes.ts'
+export { EventsAnswer, type HttpRoute, RouteAnswer, type RouteRequest } from './http/application-routes.ts'
+export { type EventStream, eventText } from './http/event-stream.ts'
 export type { NewestOptions } from './http/newest-records.ts'
 export type { Operations } from './http/operations.ts'
+export { ReadyAnswer, type ReadyAnswerSettings } from './http/ready-answer.ts'
 export type { Log, TopicInfo } from './log/contract.ts'
+export type { Aggregate, AggregateContext, AggregateSpec, ResultOf } from './pipeline/aggregates/aggregate.ts'
+export { first, last } from './pipeline/aggregates/by-time.ts'
+export { count, max, mean, min, type NumberOf, sum } from './pipeline/aggregates/numbers.ts'
+export { type QuantileSettings, quantile, quantiles } from './pipeline/aggregates/quantiles.ts'
+export { type ReduceItemSettings, type ReduceSettings, reduce } from './pipeline/aggregates/reduce.ts'
+export { type Ranked, type TopKSettings, topK } from './pipeline/aggregates/top-k.ts'
 export type { Context, SendOptions } from './pipeline/context.ts'
+export type { LatestSettings } from './pipeline/joins/latest-table.ts'
+export type { JoinSettings, LateSide } from './pipeline/joins/stream-join.ts'
 export { type Pipeline, pipeline } from './pipeline/pipeline.ts'
-export type { Stream } from './pipeline/stream.ts'
+export type { SourceSettings } from './pipeline/source-time.ts'
+export type { JoinedStream, KTable, KTableChanges, Stream, WindowedStream } from './pipeline/stream.ts'
 export type { Table } from './pipeline/table.ts'
 export { type AnyTopic, type Topic, type TopicSettings, topic } from './pipeline/topic.ts'
 export { parseDuration } from './pipeline/units.ts'
+export {
+  type FixedWindow,
+  hopping,
+  rolling,
+  type SessionWindow,
+  session,
+  sliding,
+  type TrailingWindow,
+  tumbling,
+  type Window,
+} from './pipeline/windows/window.ts'
+export type { Replacing, WindowResult, WindowSettings, WithValue } from './pipeline/windows/window-node.ts'
+export type { Timing } from './pipeline/windows/window-operator.ts'
 export type { Header } from './record/headers.ts'
 export { partitionOf } from './record/partitioner.ts'
 export { type RunSettings, run } from './run.ts'

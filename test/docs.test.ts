@@ -124,7 +124,9 @@ describe('docs/configuration.md', () => {
     'src/http/settings.ts': ['HttpSettings'],
     'src/pipeline/topic.ts': ['TopicSettings'],
     'src/pipeline/table.ts': ['TableSettings'],
-    'src/pipeline/pipeline.ts': ['PipelineSettings', 'SourceSettings'],
+    'src/pipeline/pipeline.ts': ['PipelineSettings'],
+    'src/pipeline/source-time.ts': ['SourceSettings'],
+    'src/pipeline/windows/window-node.ts': ['WindowSettings'],
     'src/pipeline/context.ts': ['SendOptions'],
     'src/schema/avro-decoder.ts': ['DecodeOptions'],
   }

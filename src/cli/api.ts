@@ -26,6 +26,11 @@ export class Api {
     this.#signal = signal
   }
 
+  /** What each request must carry, for those that are sent by other means. */
+  get headers(): Record<string, string> {
+    return this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }
+  }
+
   async get<T>(path: string, query: Query = {}): Promise<T> {
     const response = await this.#ask(path, query, {})
     return (await this.#json(response)) as T
@@ -55,8 +60,7 @@ export class Api {
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value))
     }
-    const headers: Record<string, string> = { accept: 'application/json', ...init.headers }
-    if (this.#token !== null) headers.authorization = `Bearer ${this.#token}`
+    const headers: Record<string, string> = { accept: 'application/json', ...init.headers, ...this.headers }
     let response: Response
     try {
       response = await fetch(url, { ...init, headers, signal: this.#signal })

@@ -55,6 +55,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'the webhook notifier: the SQL of its outbox',
     load: () => import('./commands/webhooks.ts'),
   },
+  {
+    name: 'weather',
+    summary: 'the heat index of a file; implementations compared; load tests',
+    load: () => import('./commands/weather.ts'),
+  },
   { name: 'doctor', summary: 'check this machine and a data folder', load: () => import('./commands/doctor.ts') },
   {
     name: 'simulate',

@@ -1,4 +1,5 @@
 import { checkName } from '../pipeline/pipeline.ts'
+import { ANY_TIME } from '../pipeline/source-time.ts'
 import { type AnyTopic, type Topic, topic } from '../pipeline/topic.ts'
 import type { SubTopology, Topology } from '../pipeline/topology.ts'
 import { json } from '../schema/json.ts'
@@ -51,10 +52,14 @@ export function deliveryTopology(application: string, { name, compiled }: Delive
       kind: 'source',
       next: [],
       topic: one,
-      outOfOrderness: 0,
+      time: ANY_TIME,
+      timestampOf: null,
+      writers: 0,
       takesNull: reads.includes(one),
     })),
     tables: tables.map((definition: TableDefinition) => ({ definition, timers: [] })),
+    usesEventTime: false,
+    relays: [],
     delivery: compiled,
     control,
   }

@@ -7,6 +7,7 @@
  * 3. With tokens, every route asks for one but those marked open. Tokens are compared as digests, in constant time.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { AldebaranError } from '../errors.ts'
 import type { CompiledHttpSettings } from './settings.ts'
@@ -43,6 +44,17 @@ export function guard(app: FastifyInstance, settings: CompiledHttpSettings): voi
   })
 }
 
+/** Whether a GET of what needs a token would pass `guard`, by its headers. */
+export function admission(settings: CompiledHttpSettings): (request: IncomingMessage) => boolean {
+  const digests = settings.tokens.map(digest)
+  return ({ headers }) => {
+    if (settings.loopback && !LOOPBACK_NAME.test(headers.host ?? '')) return false
+    if (digests.length === 0) return true
+    const given = headers.authorization === undefined ? null : bearerOf(headers.authorization)
+    return given !== null && matches(digest(given), digests)
+  }
+}
+
 function isForeign(request: FastifyRequest, host: string): boolean {
   const { origin } = request.headers
   if (origin === undefined) return false
@@ -51,10 +63,14 @@ function isForeign(request: FastifyRequest, host: string): boolean {
 
 function tokenOf(request: FastifyRequest): string | null {
   const header = request.headers.authorization
-  if (header !== undefined) return /^Bearer +(\S+) *$/i.exec(header)?.[1] ?? ''
+  if (header !== undefined) return bearerOf(header)
   if (request.routeOptions.config?.tokenInQuery !== true) return null
   const { access_token: token } = request.query as Record<string, unknown>
   return typeof token === 'string' ? token : null
+}
+
+function bearerOf(header: string): string {
+  return /^Bearer +(\S+) *$/i.exec(header)?.[1] ?? ''
 }
 
 function digest(token: string): Buffer {

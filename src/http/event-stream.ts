@@ -63,7 +63,12 @@ export class EventStream {
 
   /** For JSON text that goes to several clients. */
   sendText(event: string, json: string, id?: string): void {
-    this.#write(`${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${json}\n\n`)
+    this.#write(eventText(event, json, id))
+  }
+
+  /** Events that are spelled out already, with the empty line behind each: `eventText`. */
+  sendReady(text: string): void {
+    this.#write(text)
   }
 
   /** Ends the stream with a comment; the client connects again by itself unless it is told that all is over. */
@@ -94,4 +99,9 @@ export class EventStream {
     this.#stall = null
     this.onReady()
   }
+}
+
+/** An event as it is written. `json`: on one line. */
+export function eventText(event: string, json: string, id?: string): string {
+  return `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${json}\n\n`
 }

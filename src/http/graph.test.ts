@@ -47,6 +47,28 @@ test('every way of a pipeline is drawn once', () => {
   ])
 })
 
+test('joins are drawn with their tables, and every way into them', () => {
+  const [left, right, output] = ['left', 'right', 'out'].map(name => topic(name, { key, value, partitions: 1 }))
+  const p = pipeline('p')
+  const stream = p.from(left!)
+  stream.join(p.tableOf(right!), l => l).to(output!)
+  stream.join(p.from(right!), 'pairs', { within: 1, left: value, right: value }, l => l).to(output!)
+  const { nodes, edges } = drawApplication(application('app', { pipelines: [p] }))
+  const labels = new Map(nodes.map(node => [node.id, `${node.kind} ${node.label}`]))
+  assert.deepEqual(edges.map(edge => `${labels.get(edge.from)} -${edge.kind}-> ${labels.get(edge.to)}`).sort(), [
+    'operator join -records-> topic out',
+    'operator join -state-> table right',
+    'operator join pairs -records-> topic out',
+    'operator join pairs -state-> table pairs',
+    'operator join pairs -state-> table pairs-keys',
+    'operator toTable right -state-> table right',
+    'topic left -records-> operator join',
+    'topic left -records-> operator join pairs',
+    'topic right -records-> operator join pairs',
+    'topic right -records-> operator toTable right',
+  ])
+})
+
 test('a delivery is drawn with what it reads and tells, and without what it keeps for itself', () => {
   const [from, known, attempts, notices] = (['orders', 'addresses', 'attempts', 'notices'] as const).map(name =>
     topic(name, { key: text(), value: json() }),

@@ -71,6 +71,8 @@ class PipelineDrawing {
   #drawTimers(table: TableNode): void {
     const from = this.#table(table)
     for (const timer of table.timers) {
+      // An operator's own: it is drawn with it.
+      if (timer.operator !== undefined) continue
       const id = this.#operator(timer, 'timer', `timer ${timer.timer}`)
       this.#edge(from, id, 'timer')
       this.#followAll(id, timer.next)
@@ -88,6 +90,9 @@ class PipelineDrawing {
         this.#edge(from, addTopic(this.#nodes, node.topic.name, node.topic.options.internal === true), 'records')
         return
       }
+      case 'operatorInput':
+        this.#follow(from, node.operator)
+        return
       default:
     }
     const known = this.#ids.has(node)
@@ -108,6 +113,10 @@ class PipelineDrawing {
       case 'into':
         this.#edge(id, this.#table(node.table), 'state')
         this.#followAll(id, node.next)
+        return
+      case 'operator':
+        for (const table of node.tables) this.#edge(id, this.#table(table), 'state')
+        this.#followAll(id, [...node.next, ...node.late])
         return
       default:
         this.#followAll(id, node.next)
@@ -157,5 +166,6 @@ function nameOf(node: Node): string {
 function labelOf(node: Node): string {
   if (node.kind === 'into') return `into ${node.table.definition.name}`
   if (node.kind === 'repartition') return `keyBy ${node.name}`
+  if (node.kind === 'operator') return node.label ?? node.tables[0]!.definition.name
   return nameOf(node)
 }

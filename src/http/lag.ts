@@ -1,6 +1,9 @@
 import type { TopicInfo } from '../log/contract.ts'
+import { ANY_TIME } from '../pipeline/source-time.ts'
 import { type Application, groupOf } from '../runtime/application.ts'
 import type { Running } from '../runtime/start.ts'
+import { inputTime, type TimeRules } from '../time/input-time.ts'
+import { parseStoredTime } from '../time/stored-time.ts'
 
 /** Groups of `aldebaran mirror`: their positions are offsets of another log. */
 export const MIRROR_GROUPS = 'mirror.'
@@ -41,10 +44,10 @@ export async function lagsOf(
   const add = (source: Source): void => {
     const range = partitions.get(source.topic)?.[source.partition]
     if (range === undefined) return
-    const { pipeline, group, topic, partition, outOfOrderness } = source
+    const { pipeline, group, topic, partition } = source
     const known = named.get(idOf(source))
     named.delete(idOf(source))
-    const newest = known === undefined || known.metadata === '' ? Number.NaN : Number(known.metadata)
+    const time = inputTime(source, parseStoredTime(known?.metadata ?? ''))
     lags.push({
       application: application.name,
       group,
@@ -54,11 +57,12 @@ export async function lagsOf(
       position: known?.offset ?? null,
       end: range.end,
       lag: Math.max(0, range.end - Math.max(range.start, known?.offset ?? range.start)),
-      watermark: Number.isFinite(newest) ? newest - outOfOrderness : null,
+      watermark: Number.isFinite(time.watermark) ? time.watermark : null,
     })
   }
   for (const source of sources) add(source)
-  if (others) for (const one of strangers) if (named.has(idOf(one))) add({ ...one, pipeline: null, outOfOrderness: 0 })
+  if (others)
+    for (const one of strangers) if (named.has(idOf(one))) add({ ...one, pipeline: null, time: ANY_TIME, writers: 0 })
   return lags
 }
 
@@ -67,15 +71,16 @@ interface Source {
   readonly group: string
   readonly topic: string
   readonly partition: number
-  readonly outOfOrderness: number
+  readonly time: TimeRules
+  readonly writers: number
 }
 
 function sourcesOf({ name, topologies }: Application): Source[] {
   return topologies.flatMap(({ pipeline, parts }) =>
     parts.flatMap(({ partitions, sources }) =>
-      sources.flatMap(({ topic, outOfOrderness }) =>
+      sources.flatMap(({ topic, time, writers }) =>
         Array.from({ length: partitions }, (_, partition) => {
-          return { pipeline, group: groupOf(name, pipeline), topic: topic.name, partition, outOfOrderness }
+          return { pipeline, group: groupOf(name, pipeline), topic: topic.name, partition, time, writers }
         }),
       ),
     ),

@@ -79,6 +79,7 @@ function addCounters(site: Site, registers: Registry[]): void {
     ['aldebaran_dead_letters_total', 'Records and timers that became dead letters', 'deadLetters'],
     ['aldebaran_rollbacks_total', 'Batches undone and done again record by record', 'rollbacks'],
     ['aldebaran_timers_total', 'Timers that fired', 'timersFired'],
+    ['aldebaran_late_records_total', 'Values that came too late for a window or join', 'lateRecords'],
     ['aldebaran_restarts_total', 'Starts of tasks from their last commit after a failure', 'restarts'],
   ] as const
   const ofEngine = [
@@ -143,6 +144,12 @@ function addGauges(site: Site, registers: Registry[]): void {
     for (const { name, state } of running.sources) {
       const { oldestAgeMs } = state()
       if (oldestAgeMs !== null) set({ source: name }, oldestAgeMs / 1000)
+    }
+  })
+  gauge('aldebaran_source_lag_records', 'Records that a sink has not written yet', ['source'], (running, set) => {
+    for (const { name, state } of running.sources) {
+      const { lag = null } = state()
+      if (lag !== null) set({ source: name }, lag)
     }
   })
   gauge('aldebaran_lag_records', 'Records not processed yet', ['group', 'topic', 'partition'], async (running, set) => {

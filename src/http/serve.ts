@@ -1,17 +1,19 @@
+import { createServer } from 'node:http'
 import swagger from '@fastify/swagger'
 import { type FastifyInstance, fastify } from 'fastify'
 import { AldebaranError, messageOf } from '../errors.ts'
 import type { Log } from '../log/contract.ts'
 import type { Running } from '../runtime/start.ts'
-import { guard } from './access.ts'
+import { admission, guard } from './access.ts'
 import { applicationRoutes } from './application-routes.ts'
 import { BODY_TYPES } from './body.ts'
 import type { HttpContext } from './context.ts'
 import { errorHandler } from './failures.ts'
 import { Ingest } from './ingest.ts'
 import { limitLoad } from './load.ts'
-import { makeMetrics } from './metrics.ts'
+import { type HttpMetrics, makeMetrics } from './metrics.ts'
 import { describeApi } from './openapi.ts'
+import { ReadyAnswers } from './ready-answers.ts'
 import { registryRoutes } from './registry/routes.ts'
 import { consoleRoutes } from './routes-console.ts'
 import { deadLetterRoutes } from './routes-dead-letters.ts'
@@ -37,6 +39,15 @@ export interface Served {
 
 /** A request must be here as a whole within this time, ms. */
 const REQUEST_MS = 120_000
+/** A connection without requests is closed after that long: longer than the minute of usual proxies. */
+const KEEP_ALIVE_MS = 72_000
+/** Of every answer. */
+const HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+}
 /** Topic names, and keys of rows in paths. */
 const LONGEST_PARAMETER = 4096
 
@@ -90,9 +101,17 @@ export async function serve(running: readonly Running[], settings: HttpSettings)
 
 async function build(context: HttpContext): Promise<FastifyInstance> {
   const { settings, metrics, site } = context
+  const ready = readyAnswers(settings, metrics)
   const app: FastifyInstance = fastify({
+    serverFactory(handler) {
+      const server = createServer((request, response) => {
+        if (!ready.answer(request, response)) handler(request, response)
+      })
+      server.requestTimeout = REQUEST_MS
+      server.keepAliveTimeout = KEEP_ALIVE_MS
+      return server
+    },
     bodyLimit: settings.bodyLimit,
-    requestTimeout: REQUEST_MS,
     forceCloseConnections: 'idle',
     // A path that cannot be decoded never comes to the handlers.
     frameworkErrors: errorHandler(settings),
@@ -116,13 +135,7 @@ async function build(context: HttpContext): Promise<FastifyInstance> {
     },
   )
   app.addHook('onRequest', async (_request, reply) => {
-    reply.headers({
-      'x-content-type-options': 'nosniff',
-      'x-frame-options': 'DENY',
-      'referrer-policy': 'no-referrer',
-      'cross-origin-resource-policy': 'same-origin',
-      'cache-control': 'no-store',
-    })
+    reply.headers({ ...HEADERS, 'cache-control': 'no-store' })
   })
   guard(app, settings)
   limitLoad(app, settings)
@@ -144,12 +157,21 @@ async function build(context: HttpContext): Promise<FastifyInstance> {
   deadLetterRoutes(app, context)
   deliveryRoutes(app, context)
   operationRoutes(app, context)
-  applicationRoutes(app, site, settings.routes)
+  applicationRoutes(app, site, settings.routes, ready)
   await app.register(registryRoutes(context), { prefix: '/registry' })
   app.get('/openapi.json', { schema: { hide: true } }, async () => describeApi(app))
   if (settings.console) consoleRoutes(app)
   await app.ready()
   return app
+}
+
+function readyAnswers(settings: CompiledHttpSettings, { requests }: HttpMetrics): ReadyAnswers {
+  return new ReadyAnswers({
+    admits: admission(settings),
+    headers: Object.entries(HEADERS).flat(),
+    isPrivate: settings.tokens.length > 0,
+    counted: (route, status) => requests.inc({ method: 'GET', route, status: String(status) }),
+  })
 }
 
 async function listen(app: FastifyInstance, { host, port }: CompiledHttpSettings): Promise<string> {

@@ -62,6 +62,7 @@ export interface Counters {
   bytesOut: number
   commits: number
   timersFired: number
+  lateRecords: number
   deadLetters: number
   rollbacks: number
   restarts: number

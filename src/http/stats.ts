@@ -29,6 +29,7 @@ const COUNTERS = [
   'bytesOut',
   'commits',
   'timersFired',
+  'lateRecords',
   'deadLetters',
   'rollbacks',
   'restarts',

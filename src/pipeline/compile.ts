@@ -1,6 +1,6 @@
 import { AldebaranError } from '../errors.ts'
 import type { TaskTable } from '../state/contract.ts'
-import type { Node, RepartitionNode, SourceNode, TableNode, TimerNode } from './node.ts'
+import type { Node, Operator, OperatorNode, RepartitionNode, SourceNode, TableNode, TimerNode } from './node.ts'
 import { Outlet, type RecordSink, sameEncoding } from './outlet.ts'
 import type { TaskContext } from './task-context.ts'
 import type { AnyTopic } from './topic.ts'
@@ -13,6 +13,10 @@ export interface Plan {
   tables: ReadonlyMap<TableNode, TaskTable>
   outlets: ReadonlyMap<AnyTopic, Outlet>
   repartitions: ReadonlyMap<RepartitionNode, AnyTopic>
+  /** Those made so far: one a task, however many ways lead to it. */
+  operators: Map<OperatorNode, Operator>
+  /** Makes a dead letter of the record at hand. */
+  refuse: (error: AldebaranError) => void
 }
 
 /** An outlet for each topic, all into one sink. */
@@ -22,12 +26,19 @@ export function makeOutlets(topics: readonly AnyTopic[], sink: RecordSink, parti
 
 /** The operators behind a source, composed into one function once, so that a record meets no lookup on its way. */
 export function compileSource(source: SourceNode, plan: Plan): Push {
-  return compileAll(source.next, plan)
+  const push = compileAll(source.next, plan)
+  if (source.nullNext === undefined) return push
+  const pushNull = compileAll(source.nullNext, plan)
+  return value => (value === null ? pushNull : push)(value)
 }
 
 /** The handler of a timer with all that follows it; the row is already at hand. */
 export function compileTimer(node: TimerNode, plan: Plan): (row: unknown) => void {
   const { context } = plan
+  if (node.operator !== undefined) {
+    const operator = makeOperator(node.operator, plan)
+    return () => operator.timer(node.table, node.timer)
+  }
   const handle = node.handle
   const next = node.next.length === 0 ? null : compileAll(node.next, plan)
   return row => {
@@ -98,6 +109,16 @@ function compileNode(node: Node, plan: Plan): Push {
         if (result !== undefined && next !== null) next(result)
       }
     }
+    case 'operator':
+    case 'operatorInput': {
+      const operator = makeOperator(node.kind === 'operator' ? node : node.operator, plan)
+      const input = node.kind === 'operator' ? 0 : node.input
+      return value => {
+        if (context.keyStart < 0)
+          throw new AldebaranError('VALUE_INVALID', 'the record has no key, which is needed here')
+        operator.push(value, input)
+      }
+    }
     case 'repartition': {
       const { keyOf } = node
       const outlet = plan.outlets.get(plan.repartitions.get(node)!)!
@@ -114,4 +135,29 @@ function compileNode(node: Node, plan: Plan): Push {
     case 'timer':
       throw new AldebaranError('PIPELINE_INVALID', `a ${node.kind} cannot follow another operator`)
   }
+}
+
+function makeOperator(node: OperatorNode, plan: Plan): Operator {
+  const known = plan.operators.get(node)
+  if (known !== undefined) return known
+  const late = node.late.length === 0 ? null : compileAll(node.late, plan)
+  const operator = node.make({
+    context: plan.context,
+    tables: node.tables.map(table => plan.tables.get(table)!),
+    emit: compileAll(node.next, plan),
+    tooLate(value) {
+      plan.context.lateRecords++
+      if (late === null) plan.refuse(tooLate(plan.context))
+      else late(value)
+    },
+  })
+  plan.operators.set(node, operator)
+  return operator
+}
+
+function tooLate({ timestamp, watermark }: TaskContext): AldebaranError {
+  return new AldebaranError('LATE_RECORD', `it came ${watermark - timestamp} ms behind the watermark`, {
+    timestamp,
+    watermark,
+  })
 }

@@ -15,7 +15,7 @@ export interface RecordSink {
     key: Buffer | null,
     keyStart: number,
     keyEnd: number,
-    value: Buffer,
+    value: Buffer | null,
     valueStart: number,
     valueEnd: number,
     headers: readonly Header[] | null,
@@ -58,14 +58,17 @@ export class Outlet {
   ): void {
     const out = this.#value
     out.position = 0
-    this.topic.value.encode(value, out)
+    // In a compacted topic null is no value: it deletes the key.
+    const deletes = value === null && this.topic.options.compacted === true
+    if (!deletes) this.topic.value.encode(value, out)
     const keyBytes = key === null || keyStart < 0 ? 0 : keyEnd - keyStart
     checkRecordSize(this.topic.name, keyBytes + out.position, headers)
     const partition =
       key === null || keyStart < 0
         ? this.#homePartition
         : partitionOf(key, keyStart, keyEnd, this.topic.options.partitions)
-    this.#sink.append(this.topic, partition, timestamp, key, keyStart, keyEnd, out.bytes, 0, out.position, headers)
+    if (deletes) this.#sink.append(this.topic, partition, timestamp, key, keyStart, keyEnd, null, -1, -1, headers)
+    else this.#sink.append(this.topic, partition, timestamp, key, keyStart, keyEnd, out.bytes, 0, out.position, headers)
   }
 }
 

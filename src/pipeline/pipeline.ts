@@ -2,16 +2,12 @@ import { AldebaranError } from '../errors.ts'
 import type { Fields } from '../schema/field-types.ts'
 import type { Schema } from '../schema/schema.ts'
 import type { Timers } from '../state/contract.ts'
-import type { SourceNode, TableNode } from './node.ts'
-import { Stream, type StreamOwner } from './stream.ts'
+import type { LatestSettings } from './joins/latest-table.ts'
+import type { PassNode, SourceNode, TableNode } from './node.ts'
+import { type SourceSettings, timeRules } from './source-time.ts'
+import { type KTable, Stream, type StreamOwner } from './stream.ts'
 import { Table, type TableSettings } from './table.ts'
 import type { AnyTopic, KeyOf, ValueOf } from './topic.ts'
-import { parseDuration } from './units.ts'
-
-export interface SourceSettings {
-  /** How late a record may be and still count in event time. Default 0. */
-  outOfOrderness?: string | number
-}
 
 /** A typed graph of streams and tables, from topics to topics. */
 export class Pipeline<S extends AnyTopic = AnyTopic> implements StreamOwner {
@@ -20,6 +16,7 @@ export class Pipeline<S extends AnyTopic = AnyTopic> implements StreamOwner {
   readonly tables: TableNode[] = []
   readonly sends: readonly AnyTopic[]
   readonly #names = new Set<string>()
+  readonly #settings = new Map<SourceNode, SourceSettings[]>()
 
   constructor(name: string, sends: readonly AnyTopic[]) {
     checkName(name, 'pipeline')
@@ -28,14 +25,17 @@ export class Pipeline<S extends AnyTopic = AnyTopic> implements StreamOwner {
   }
 
   /** The records of one topic, or of several with keys of one type and equal partition counts. */
-  from<T extends AnyTopic>(topics: T | readonly T[], settings: SourceSettings = {}): Stream<KeyOf<T>, ValueOf<T>, S> {
+  from<T extends AnyTopic>(
+    topics: T | readonly T[],
+    settings: SourceSettings<KeyOf<T>, ValueOf<T>> = {},
+  ): Stream<KeyOf<T>, ValueOf<T>, S> {
     const list = (Array.isArray(topics) ? topics : [topics]) as readonly T[]
     const first = list[0]
     if (first === undefined)
       throw new AldebaranError('PIPELINE_INVALID', `pipeline '${this.name}': from() needs a topic`)
-    const outOfOrderness = parseDuration(settings.outOfOrderness ?? 0, 'outOfOrderness')
-    const node = { kind: 'pass' as const, next: [] }
-    for (const topic of list) this.#source(topic, outOfOrderness).next.push(node)
+    const sources = list.map(topic => this.#source(topic, settings as SourceSettings))
+    const node: PassNode = { kind: 'pass', next: [], sources }
+    for (const source of sources) source.next.push(node)
     return new Stream(this, node, first.key as Schema<KeyOf<T>>)
   }
 
@@ -47,6 +47,19 @@ export class Pipeline<S extends AnyTopic = AnyTopic> implements StreamOwner {
     const table = new Table<K, F, T, S>(this, name, settings)
     this.tables.push(table.node)
     return table
+  }
+
+  addTable(node: TableNode): void {
+    this.tables.push(node)
+  }
+
+  /** The latest value of each key of a topic; null values delete. `name` names the table: the topic's name by default. */
+  tableOf<T extends AnyTopic>(
+    topic: T,
+    name = topic.name.replace(/[^a-zA-Z0-9_-]/g, '-'),
+    settings: SourceSettings<KeyOf<T>, ValueOf<T>> & Partial<LatestSettings<NonNullable<ValueOf<T>>>> = {},
+  ): KTable<KeyOf<T>, NonNullable<ValueOf<T>>, S> {
+    return this.from(topic, settings).toTable(name, { value: topic.value, ...settings })
   }
 
   claim(name: string): void {
@@ -61,7 +74,7 @@ export class Pipeline<S extends AnyTopic = AnyTopic> implements StreamOwner {
   }
 
   /** One source a topic, however often `from` names it: its records are read once. */
-  #source(topic: AnyTopic, outOfOrderness: number): SourceNode {
+  #source(topic: AnyTopic, settings: SourceSettings): SourceNode {
     const known = this.sources.find(source => source.topic.name === topic.name)
     if (known !== undefined) {
       if (known.topic !== topic) {
@@ -73,11 +86,26 @@ export class Pipeline<S extends AnyTopic = AnyTopic> implements StreamOwner {
           },
         )
       }
-      known.outOfOrderness = Math.max(known.outOfOrderness, outOfOrderness)
-      return known
+      return this.#timed(known, settings)
     }
-    const source: SourceNode = { kind: 'source', next: [], topic, outOfOrderness }
+    const source: SourceNode = { kind: 'source', next: [], topic, time: timeRules([]), timestampOf: null, writers: 0 }
     this.sources.push(source)
+    return this.#timed(source, settings)
+  }
+
+  #timed(source: SourceNode, settings: SourceSettings): SourceNode {
+    const all = [...(this.#settings.get(source) ?? []), settings]
+    this.#settings.set(source, all)
+    source.time = timeRules(all)
+    if (settings.timestamp === undefined) return source
+    if (source.timestampOf !== null && source.timestampOf !== settings.timestamp) {
+      throw new AldebaranError(
+        'PIPELINE_INVALID',
+        `pipeline '${this.name}' takes the time of records of topic '${source.topic.name}' from two functions`,
+        { topic: source.topic.name },
+      )
+    }
+    source.timestampOf = settings.timestamp as (value: unknown, context: unknown) => number
     return source
   }
 }

@@ -16,6 +16,8 @@ export class TaskContext implements Context<unknown, AnyTopic> {
   topic = ''
   readonly partition: number
   offset = -1
+  /** Too late for an operator; taken by the task's report. */
+  lateRecords = 0
   /** The key of the record at hand; keyStart −1: it has none. */
   keyBytes: Buffer = NO_BYTES
   keyStart = -1
@@ -24,11 +26,20 @@ export class TaskContext implements Context<unknown, AnyTopic> {
   /** The record at hand, for its headers; null while a timer runs. */
   cursor: BatchCursor | null = null
   readonly #outlets: ReadonlyMap<AnyTopic, Outlet>
+  #lateAtSavepoint = 0
 
   constructor(partition: number, keySchema: Schema<unknown>, outlets: ReadonlyMap<AnyTopic, Outlet>) {
     this.partition = partition
     this.keySchema = keySchema
     this.#outlets = outlets
+  }
+
+  savepoint(): void {
+    this.#lateAtSavepoint = this.lateRecords
+  }
+
+  rollback(): void {
+    this.lateRecords = this.#lateAtSavepoint
   }
 
   get key(): unknown {

@@ -9,8 +9,10 @@
  */
 import { AldebaranError } from '../errors.ts'
 import type { Schema } from '../schema/schema.ts'
+import type { TimeRules } from '../time/input-time.ts'
 import type { Node, RepartitionNode, SourceNode, TableNode } from './node.ts'
 import type { Pipeline } from './pipeline.ts'
+import { ANY_TIME } from './source-time.ts'
 import { type AnyTopic, topic } from './topic.ts'
 
 export interface SubTopology {
@@ -20,6 +22,10 @@ export interface SubTopology {
   readonly partitions: number
   readonly sources: readonly SourceNode[]
   readonly tables: readonly TableNode[]
+  /** It has event timers, or tasks that have read what it writes. */
+  readonly usesEventTime: boolean
+  /** Topics of keyBy that it tells its watermark through. */
+  readonly relays: readonly AnyTopic[]
 }
 
 export interface Topology {
@@ -49,11 +55,13 @@ export function buildTopology(application: string, pipeline: Pipeline): Topology
         groups.join(source, node.table)
         for (const timer of node.table.timers) for (const next of reachable(timer)) groups.join(source, next)
       }
+      if (node.kind === 'operator') for (const table of node.tables) groups.join(source, table)
       if (node.kind === 'sink') sinks.push(node.topic)
       if (node.kind === 'repartition' && !repartitions.has(node)) {
         const made = repartitionTopic(application, pipeline.name, node, source.topic.options.partitions)
         repartitions.set(node, made)
-        sources.push({ kind: 'source', next: node.next, topic: made, outOfOrderness: source.outOfOrderness })
+        const writers = source.topic.options.partitions
+        sources.push({ kind: 'source', next: node.next, topic: made, time: ANY_TIME, timestampOf: null, writers })
       }
     }
   }
@@ -77,7 +85,7 @@ export function buildTopology(application: string, pipeline: Pipeline): Topology
   }
 
   const byGroup = Map.groupBy(sources, source => groups.find(source))
-  const parts = [...byGroup.entries()].map(([group, members], i): SubTopology => {
+  const parts = [...byGroup.entries()].map(([group, members], i) => {
     requireEqualPartitions(pipeline.name, members)
     return {
       name: byGroup.size === 1 ? pipeline.name : `${pipeline.name}-${i + 1}`,
@@ -107,10 +115,48 @@ export function buildTopology(application: string, pipeline: Pipeline): Topology
   }
   return {
     pipeline: pipeline.name,
-    parts,
+    parts: withEventTime(parts, repartitions),
     topics: distinctTopics([...sources.map(source => source.topic), ...sinks]),
     repartitions,
   }
+}
+
+/**
+ * Which parts need event time: those with event timers, and those that write what such a part reads. Elsewhere no
+ * timestamp is looked at.
+ */
+function withEventTime(
+  parts: readonly Omit<SubTopology, 'usesEventTime' | 'relays'>[],
+  repartitions: ReadonlyMap<RepartitionNode, AnyTopic>,
+): SubTopology[] {
+  const readers = new Map(parts.flatMap(part => part.sources.map(source => [source.topic, part] as const)))
+  const written = new Map(
+    parts.map(part => [
+      part,
+      [...part.sources, ...part.tables.flatMap(table => table.timers)]
+        .flatMap(reachable)
+        .flatMap(node => (node.kind === 'repartition' ? [repartitions.get(node)!] : [])),
+    ]),
+  )
+  const using = new Set(
+    parts.filter(part => part.tables.some(table => Object.values(table.definition.timers).includes('event'))),
+  )
+  const relaysOf = (part: (typeof parts)[number]): AnyTopic[] =>
+    [...new Set(written.get(part))].filter(topic => using.has(readers.get(topic)!))
+  for (let before = -1; before !== using.size; ) {
+    before = using.size
+    for (const part of parts) if (relaysOf(part).length > 0) using.add(part)
+  }
+  return parts.map(part => {
+    const usesEventTime = using.has(part)
+    const sources = part.sources.map(source => (usesEventTime ? source : { ...source, time: timeless(source.time) }))
+    return { ...part, sources, usesEventTime, relays: relaysOf(part) }
+  })
+}
+
+/** What lag shows of event time stays. */
+function timeless({ outOfOrderness }: TimeRules): TimeRules {
+  return { ...ANY_TIME, outOfOrderness }
 }
 
 /** The nodes behind a node within its sub-topology: a repartition is the last of its way. */
@@ -120,10 +166,23 @@ function reachable(from: Node): Node[] {
     if (found.has(node)) return
     found.add(node)
     if (node.kind === 'repartition') return
-    for (const next of node.kind === 'branch' ? node.branches : node.next) visit(next)
+    for (const next of followers(node)) visit(next)
   }
-  for (const next of from.kind === 'branch' ? from.branches : from.next) visit(next)
+  for (const next of followers(from)) visit(next)
   return [...found]
+}
+
+function followers(node: Node): readonly Node[] {
+  switch (node.kind) {
+    case 'branch':
+      return node.branches
+    case 'operator':
+      return [...node.next, ...node.late]
+    case 'operatorInput':
+      return [node.operator]
+    default:
+      return node.next
+  }
 }
 
 function repartitionTopic(application: string, pipeline: string, node: RepartitionNode, upstream: number): AnyTopic {

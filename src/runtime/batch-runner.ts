@@ -15,6 +15,9 @@ export class BatchRunner {
   readonly #undo: TaskUndo
   readonly #outputs: Outputs
   readonly #clock: Clock
+  #input: TaskInput | null = null
+  /** The record at hand. */
+  #isRefused = false
 
   constructor(plan: TaskPlan, context: TaskContext, undo: TaskUndo, outputs: Outputs, clock: Clock) {
     this.#plan = plan
@@ -30,6 +33,31 @@ export class BatchRunner {
     context.keySchema = input.source.topic.key
     context.cursor = input.cursor
     context.now = this.#clock.now()
+    input.begin(context.now)
+    this.#input = input
+  }
+
+  /** Makes a dead letter of the record at hand, whatever else is done with it. Once, however many operators refuse it. */
+  refuse(error: unknown): void {
+    const input = this.#input!
+    if (this.#isRefused) return
+    this.#isRefused = true
+    this.#deadLetter(input, error)
+  }
+
+  /** @throws AldebaranError TIMESTAMP_AHEAD, VALUE_INVALID, and what the function throws */
+  #time(input: TaskInput, value: unknown): void {
+    const context = this.#context
+    const { timestampOf } = input.source
+    // A null has no time of its own but that of its record.
+    if (timestampOf !== null && value !== null) {
+      const timestamp = timestampOf(value, context)
+      if (!Number.isSafeInteger(timestamp)) {
+        throw new AldebaranError('VALUE_INVALID', `the time of a record is ms since 1970, not ${timestamp}`)
+      }
+      context.timestamp = timestamp
+    }
+    input.saw(context.timestamp, context.now)
   }
 
   #enterRecord(cursor: BatchCursor): void {
@@ -39,6 +67,7 @@ export class BatchRunner {
     context.keyEnd = cursor.keyEnd
     context.timestamp = cursor.timestamp
     context.offset = cursor.offset
+    this.#isRefused = false
   }
 
   /** All records at once: a throw leaves the undoing to the caller. */
@@ -46,20 +75,19 @@ export class BatchRunner {
     this.#enter(input)
     const { cursor, push, schema, position } = input
     const takesNull = input.source.takesNull === true
+    const { isTimed } = input
     while (cursor.next()) {
-      if (cursor.offset < position) continue
-      this.#enterRecord(cursor)
-      if (cursor.valueStart < 0) {
-        if (takesNull) {
-          push(null)
-          continue
-        }
-        this.#deadLetter(input, new AldebaranError('VALUE_UNDECODABLE', 'the value is null'))
+      if (cursor.offset < position) {
+        input.heard()
         continue
       }
-      let value: unknown
+      this.#enterRecord(cursor)
+      let value: unknown = null
       try {
-        value = schema.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd)
+        if (cursor.valueStart >= 0) value = schema.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd)
+        else if (input.heard()) continue
+        else if (!takesNull) throw new AldebaranError('VALUE_UNDECODABLE', 'the value is null')
+        if (isTimed) this.#time(input, value)
       } catch (error) {
         if (blocks(error)) throw error
         this.#deadLetter(input, error)
@@ -75,12 +103,19 @@ export class BatchRunner {
     const { cursor, push, schema, position } = input
     const takesNull = input.source.takesNull === true
     while (cursor.next()) {
-      if (cursor.offset < position) continue
+      if (cursor.offset < position) {
+        input.heard()
+        continue
+      }
       this.#enterRecord(cursor)
       this.#undo.savepoint()
       try {
-        if (cursor.valueStart < 0 && !takesNull) throw new AldebaranError('VALUE_UNDECODABLE', 'the value is null')
-        push(cursor.valueStart < 0 ? null : schema.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd))
+        if (!input.heard()) {
+          if (cursor.valueStart < 0 && !takesNull) throw new AldebaranError('VALUE_UNDECODABLE', 'the value is null')
+          const value = cursor.valueStart < 0 ? null : schema.decode(cursor.bytes, cursor.valueStart, cursor.valueEnd)
+          if (input.isTimed) this.#time(input, value)
+          push(value)
+        }
       } catch (error) {
         this.#undo.rollback()
         if (blocks(error)) throw error

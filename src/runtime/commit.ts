@@ -67,14 +67,16 @@ export class Committer {
       const withAll = this.#fencesByPositions && hasWorked(task)
       for (const state of task.states) this.#collect(state, appends, tables, trims, told)
       for (const input of task.inputs) {
-        if (input.position === input.submitted && !withAll) continue
+        const time = task.timeOf(input)
+        if (input.position === input.submitted && time === input.submittedTime && !withAll) continue
         input.submitted = input.position
+        input.submittedTime = time
         positions.push({
           group: task.plan.group,
           topic: input.source.topic.name,
           partition: task.plan.partition,
           offset: input.position,
-          metadata: Number.isFinite(input.maxTimestamp) ? String(input.maxTimestamp) : '',
+          metadata: time,
         })
         const { topic } = input.source
         if (topic.options.internal !== true || input.position < input.trimmed + this.#trimStep) continue
@@ -138,9 +140,13 @@ export class Committer {
   }
 }
 
-/** What it sent alone does not count: only a record or a timer makes it send, which moves a position or changes a row. */
-function hasWorked({ states, inputs }: Task): boolean {
-  return states.some(state => state.table.changed) || inputs.some(input => input.position !== input.submitted)
+/** What it sent alone does not count: only a record or a timer makes it send, which moves a position, time or a row. */
+function hasWorked(task: Task): boolean {
+  const { states, inputs } = task
+  return (
+    states.some(state => state.table.changed) ||
+    inputs.some(input => input.position !== input.submitted || task.timeOf(input) !== input.submittedTime)
+  )
 }
 
 const NO_CHANGELOG = {

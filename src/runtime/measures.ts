@@ -12,6 +12,7 @@ const NAMES = [
   'deadLetters',
   'rollbacks',
   'timersFired',
+  'lateRecords',
   'commits',
   'commitMs',
   'latencyMs',

@@ -100,7 +100,7 @@ export class Outputs implements RecordSink {
     key: Buffer | null,
     keyStart: number,
     keyEnd: number,
-    value: Buffer,
+    value: Buffer | null,
     valueStart: number,
     valueEnd: number,
     headers: readonly Header[] | null,

@@ -160,18 +160,18 @@ describe('time', () => {
   test('event timers follow the records, not the clock', async () => {
     const p = pipeline('p')
     const windows = p.table('windows', { key: text(), row: { n: t.int }, timers: { end: 'event' } })
-    p.from(numbers, { outOfOrderness: '5s' }).into(windows, ({ n }, row, { timestamp }) => {
+    p.from(numbers, { outOfOrderness: '5s', idleAfter: false }).into(windows, ({ n }, row, { timestamp }) => {
       row.n += n
       if (row.end === 0) row.end = timestamp + 10_000
     })
     windows
-      .on('end', (row, { watermark }) => {
-        const closed = { n: row.n, from: `at ${watermark}` }
+      .on('end', (row, { timestamp }) => {
+        const closed = { n: row.n, from: `at ${timestamp}` }
         row.delete()
         return closed
       })
       .to(results)
-    const driver = await drive(application('a', { pipelines: [p] }))
+    const driver = await drive(application('a', { pipelines: [p] }), { startMs: 1_000_000 })
     driver.send(numbers, 'k', { n: 1 }, 1_000_000)
     driver.advance(3_600_000)
     driver.send(numbers, 'k', { n: 2 }, 1_014_999)

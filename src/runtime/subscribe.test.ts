@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import type { Log } from '../log/contract.ts'
 import { type LogHost, openLog } from '../log/host.ts'
 import { topic } from '../pipeline/topic.ts'
+import { partitionOf } from '../record/partitioner.ts'
 import { avro } from '../schema/avro.ts'
 import { t } from '../schema/field-types.ts'
 import { int64, text } from '../schema/primitives.ts'
@@ -77,4 +78,82 @@ test('an aborted signal ends the iteration, also while it waits', async () => {
   const next = subscribe(log, numbers, { signal: stop.signal }).next()
   stop.abort()
   assert.deepEqual(await next, { done: true, value: undefined })
+})
+
+test('back in time it begins where the records of that time begin, in each partition by its own newest', async () => {
+  const spans = topic('spans', { key: text(), value: int64(), partitions: 2 })
+  await log.createTopic(spans.name, spans.options)
+  const producer = new Producer(log)
+  // The keys lie in different partitions, an hour apart.
+  const partitionOfKey = (key: string) => partitionOf(Buffer.from(key), 0, key.length, 2)
+  const early = 'key 1'
+  const late = ['key 2', 'key 3', 'key 4', 'key 5'].find(key => partitionOfKey(key) !== partitionOfKey(early))!
+  for (let minute = 0; minute < 20; minute++) {
+    producer.send(spans, early, minute, { timestamp: 60_000 * minute })
+    producer.send(spans, late, minute, { timestamp: 60_000 * (60 + minute) })
+    await producer.flush()
+  }
+  const stop = new AbortController()
+  const seen: [string | null, number | null][] = []
+  let partitions = new Set<number>()
+  let caughtUp = 0
+  const records = subscribe(log, spans, {
+    from: { back: 5 * 60_000 },
+    signal: stop.signal,
+    onCaughtUp: () => {
+      caughtUp++
+      stop.abort()
+    },
+  })
+  for await (const { key, value, partition } of records) {
+    seen.push([key, value])
+    partitions = partitions.add(partition)
+  }
+  assert.equal(caughtUp, 1)
+  assert.equal(partitions.size, 2)
+  const minutes = [14, 15, 16, 17, 18, 19]
+  for (const wanted of [early, late]) {
+    assert.deepEqual(
+      seen.flatMap(([key, value]) => (key === wanted ? [value] : [])),
+      minutes,
+    )
+  }
+})
+
+test('back in time of a topic without records is its end: what comes then is seen', async () => {
+  const empty = topic('empty', { key: text(), value: int64(), partitions: 2 })
+  await log.createTopic(empty.name, empty.options)
+  const producer = new Producer(log)
+  let sent: Promise<void> | undefined
+  const onCaughtUp = () => {
+    producer.send(empty, 'key', 7)
+    sent = producer.flush().then(() => {})
+  }
+  for await (const { value } of subscribe(log, empty, { from: { back: 1000 }, onCaughtUp })) {
+    assert.equal(value, 7)
+    break
+  }
+  await sent
+})
+
+test('a record that does not fit the topic is told and passed over, if that is wanted', async () => {
+  const spoilt = topic('spoilt', { key: text(), value: int64(), partitions: 1 })
+  await log.createTopic(spoilt.name, spoilt.options)
+  const producer = new Producer(log)
+  producer.send(spoilt, 'key', 1)
+  producer.sendBytes(spoilt, Buffer.from('key'), Buffer.from('no number'))
+  producer.send(spoilt, 'key', 3)
+  await producer.flush()
+  const told: [string, number, number][] = []
+  const seen: (number | null)[] = []
+  const onUndecodable = ({ code }: { code: string }, partition: number, offset: number) =>
+    told.push([code, partition, offset])
+  for await (const { value } of subscribe(log, spoilt, { from: 'earliest', onUndecodable })) {
+    if (seen.push(value) === 2) break
+  }
+  assert.deepEqual(seen, [1, 3])
+  assert.deepEqual(told, [['VALUE_UNDECODABLE', 0, 1]])
+  await assert.rejects(async () => {
+    for await (const { value } of subscribe(log, spoilt, { from: 'earliest' })) assert.equal(value, 1)
+  })
 })

@@ -3,6 +3,8 @@ import type { Push } from '../pipeline/compile.ts'
 import type { SourceNode } from '../pipeline/node.ts'
 import { BatchCursor } from '../record/batch-cursor.ts'
 import type { Schema } from '../schema/schema.ts'
+import { inputTime, MARK_HEADER, RelayedTime, SourceTime } from '../time/input-time.ts'
+import { formatStoredTime, parseStoredTime } from '../time/stored-time.ts'
 
 const POLL_BYTES = 512 * 1024
 
@@ -19,8 +21,15 @@ export class TaskInput {
   submitted: number
   /** A topic made for keyBy is trimmed up to here: nobody else reads it. */
   trimmed: number
-  /** Newest timestamp seen, ms; −Infinity before the first record. */
-  maxTimestamp: number
+  readonly time: SourceTime | RelayedTime
+  /** ms; Infinity: it is never idle. */
+  readonly idleAfter: number
+  /** Up to where event timers had run when the position was committed, ms. */
+  readonly storedWatermark: number
+  /** What the last unit carried with the position. */
+  submittedTime: string
+  /** The records of the batch at hand are looked at one by one for their time. */
+  isTimed = false
   #ready = false
   /** What lies before it was processed, or is no record. */
   #emptyTo = 0
@@ -35,7 +44,11 @@ export class TaskInput {
     this.position = Math.max(known?.offset ?? start, start)
     this.submitted = known?.offset ?? -1
     this.trimmed = start
-    this.maxTimestamp = known === undefined || known.metadata === '' ? Number.NEGATIVE_INFINITY : Number(known.metadata)
+    this.submittedTime = known?.metadata ?? ''
+    const stored = parseStoredTime(this.submittedTime)
+    this.storedWatermark = stored.watermark
+    this.time = inputTime(source, stored)
+    this.idleAfter = source.time.idleAfter
     this.reader = log.reader(source.topic.name, partition, this.position)
   }
 
@@ -84,8 +97,40 @@ export class TaskInput {
     return this.position >= offset || (!this.#ready && this.#emptyTo >= offset)
   }
 
+  /** Before the records of a batch: how they are to be timed. */
+  begin(now: number): void {
+    const { time, cursor, source } = this
+    time.savepoint()
+    this.isTimed =
+      source.timestampOf !== null || (time instanceof SourceTime && time.needsCare(cursor.maxTimestamp, now))
+  }
+
+  /** The time of the record at hand. @throws AldebaranError TIMESTAMP_AHEAD */
+  saw(timestamp: number, now: number): void {
+    const { time, cursor } = this
+    if (!(time instanceof SourceTime)) return
+    time.checkAhead(timestamp, now)
+    if (timestamp > time.newest) time.saw(timestamp, hashOf(cursor.bytes, cursor.keyStart, cursor.keyEnd))
+  }
+
+  /** Takes the record at hand for a mark of a watermark; false: it is none. */
+  heard(): boolean {
+    const { time, cursor } = this
+    if (!(time instanceof RelayedTime) || cursor.valueStart >= 0) return false
+    for (const { key, value } of cursor.headers()) {
+      if (key === MARK_HEADER && value !== null) time.heard(Buffer.from(value).toString('latin1'))
+    }
+    return true
+  }
+
+  /** What is kept of its time with its position. `watermark`: up to where event timers have run; −Infinity: none kept. */
+  timeText(watermark: number): string {
+    return formatStoredTime({ newest: this.time.newest, watermark, writers: this.time.writers })
+  }
+
   /** Back to before the first record of the batch at hand. */
   again(): void {
+    this.time.rollback()
     this.cursor.reset(this.reader.chunk, this.cursor.batchStart, this.reader.size)
     this.cursor.nextBatch()
     this.#ready = true
@@ -96,14 +141,20 @@ export class TaskInput {
     const { cursor } = this
     this.#ready = false
     this.position = cursor.lastOffset + 1
-    if (cursor.maxTimestamp > this.maxTimestamp) this.maxTimestamp = cursor.maxTimestamp
-  }
-
-  get watermark(): number {
-    return this.maxTimestamp - this.source.outOfOrderness
+    const { time } = this
+    if (time instanceof RelayedTime) time.newest = Math.max(time.newest, cursor.maxTimestamp)
+    else if (!this.isTimed) time.saw(cursor.maxTimestamp, 0)
   }
 
   close(): void {
     this.reader.close()
   }
+}
+
+/** Tells keys apart well enough: FNV-1a. 0: there is no key. */
+function hashOf(bytes: Buffer, start: number, end: number): number {
+  if (start < 0) return 0
+  let hash = 0x811c9dc5
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193)
+  return hash
 }

@@ -25,6 +25,7 @@ import type { TaskEnvironment } from './task-environment.ts'
 import { TaskInput } from './task-input.ts'
 import type { TaskPlan } from './task-plan.ts'
 import type { TaskState } from './task-state.ts'
+import { TaskTime } from './task-time.ts'
 import { fateOf, TaskUndo } from './task-undo.ts'
 import { TimerRunner } from './timer-runner.ts'
 
@@ -49,7 +50,7 @@ export class Task {
   readonly #undo: TaskUndo
   readonly #batches: BatchRunner
   readonly #timers: TimerRunner
-  readonly #hasEventTimers: boolean
+  readonly #time: TaskTime
   /** Of a delivery: what it sends. */
   readonly courier: Courier | null
   /** Inputs that go first, each to where its partition ended when the task began. */
@@ -68,7 +69,14 @@ export class Task {
     this.#context = new TaskContext(plan.partition, plan.part.sources[0]!.topic.key, outlets)
     const tables = new Map<TableNode, TaskTable>(states.map(state => [state.node, state.table]))
     const { outputs, clock } = environment
-    const compilePlan = { context: this.#context, tables, outlets, repartitions: plan.repartitions }
+    const compilePlan = {
+      context: this.#context,
+      tables,
+      outlets,
+      repartitions: plan.repartitions,
+      operators: new Map(),
+      refuse: (error: Error) => (this.#context.cursor === null ? this.#timers : this.#batches).refuse(error),
+    }
     const delivered = isDeliveryPart(plan.part)
       ? taskDelivery(plan, plan.part, states, environment, this.#context)
       : null
@@ -88,13 +96,14 @@ export class Task {
       ]),
     )
     this.#undo = new TaskUndo(
-      [...states.map(({ table }) => table), ...(delivered === null ? [] : [delivered.courier])],
+      [this.#context, ...states.map(({ table }) => table), ...(delivered === null ? [] : [delivered.courier])],
       outputs,
     )
     this.#batches = new BatchRunner(plan, this.#context, this.#undo, outputs, clock)
     this.#timers = new TimerRunner(plan, this.#context, this.#undo, outputs, handlers)
-    this.#hasEventTimers = states.some(state => Object.values(state.node.definition.timers).includes('event'))
-    this.#context.watermark = this.#watermark()
+    this.#time = new TaskTime(plan, this.inputs, states, this.#context, outputs, watermark =>
+      this.#fire('event', watermark),
+    )
   }
 
   /** What it cannot go on for, or null. */
@@ -108,7 +117,8 @@ export class Task {
     const input = this.#nextInput()
     if (input === null) {
       this.courier?.caughtUp()
-      return false
+      this.lastBaseTimestamp = Number.POSITIVE_INFINITY
+      return this.#readingBlock === null && this.#passQuietly()
     }
     const { measures } = this.#environment
     const { cursor } = input
@@ -122,7 +132,7 @@ export class Task {
     if (error === null) {
       measures.add('bytesIn', cursor.batchEnd - cursor.batchStart)
       input.done()
-      this.#advanceWatermark()
+      this.#time.pass(this.#context.now)
     }
     this.lastBaseTimestamp = cursor.baseTimestamp
     measures.add('recordsIn', Math.max(0, input.position - first))
@@ -137,7 +147,7 @@ export class Task {
     this.#context.now = now
     const before = this.#timers.fired
     this.#fire('processing', now)
-    if (this.#hasEventTimers) this.#fire('event', this.#context.watermark)
+    this.#time.settle()
     return this.#timers.fired > before
   }
 
@@ -160,6 +170,7 @@ export class Task {
     let earliest = Number.POSITIVE_INFINITY
     if (this.#isStopped || this.#timerBlock !== null) return earliest
     for (const state of this.states) earliest = Math.min(earliest, state.table.nextDeadline('processing'))
+    earliest = Math.min(earliest, this.#time.next(this.#environment.clock.now()))
     if (this.courier !== null) earliest = Math.min(earliest, this.#environment.clock.now() + this.courier.idleMs())
     return earliest
   }
@@ -170,6 +181,8 @@ export class Task {
     measures.add('deadLetters', this.#undo.deadLetters)
     measures.add('rollbacks', this.#undo.rollbacks)
     measures.add('timersFired', this.#timers.fired)
+    measures.add('lateRecords', this.#context.lateRecords)
+    this.#context.lateRecords = 0
     this.#undo.deadLetters = 0
     this.#undo.rollbacks = 0
     this.#timers.fired = 0
@@ -210,7 +223,9 @@ export class Task {
     let first: TaskInput | null = null
     try {
       for (const input of this.#inputsNow()) {
-        if (input.ready() && (first === null || input.cursor.baseTimestamp < first.cursor.baseTimestamp)) first = input
+        if (!input.ready()) continue
+        this.#time.active(input)
+        if (first === null || input.cursor.baseTimestamp < first.cursor.baseTimestamp) first = input
       }
     } catch (error) {
       if (!isOfBytes(error)) throw error
@@ -229,22 +244,24 @@ export class Task {
     return this.#first.length === 0 ? this.inputs : this.#first.map(({ input }) => input)
   }
 
-  #watermark(): number {
-    let lowest = Number.POSITIVE_INFINITY
-    for (const input of this.inputs) lowest = Math.min(lowest, input.watermark)
-    return lowest
+  /** What is kept of event time with the position of that input. */
+  timeOf(input: TaskInput): string {
+    return input.timeText(input === this.inputs[0] ? this.#time.stored : Number.NEGATIVE_INFINITY)
   }
 
-  #advanceWatermark(): void {
-    const watermark = this.#watermark()
-    if (watermark <= this.#context.watermark) return
-    this.#context.watermark = watermark
-    if (this.#hasEventTimers) this.#fire('event', watermark)
+  /** Returns whether anything was done. */
+  #passQuietly(): boolean {
+    const now = this.#environment.clock.now()
+    this.#context.now = now
+    const before = this.#timers.fired
+    return this.#time.passQuietly(now) || this.#timers.fired > before
   }
 
-  #fire(kind: TimerKind, now: number): void {
+  /** Returns whether all that was due has run. */
+  #fire(kind: TimerKind, now: number): boolean {
     const error = this.#timers.fire(kind, now)
     if (error !== null) this.#timerBlock = this.#block(error)
+    return error === null
   }
 }
 

@@ -25,6 +25,8 @@ export class TimerRunner {
   readonly #outputs: Outputs
   readonly #handlers: TimerHandlers
   readonly #key = new ByteWriter(64)
+  /** Whose timer is at hand. */
+  #state: TaskState | null = null
   /** Run since the last savepoint of a round. */
   #count = 0
 
@@ -36,8 +38,18 @@ export class TimerRunner {
     this.#handlers = handlers
   }
 
-  /** Runs what is due at `now`. What blocks the task is returned, or null. */
+  /** Runs what is due at `now`, and what that makes due. What blocks the task is returned, or null. */
   fire(kind: TimerKind, now: number): unknown {
+    for (;;) {
+      const before = this.fired
+      const error = this.#fireTables(kind, now)
+      if (error !== null) return error
+      // The wall clock goes on: what a handler sets for now is due with the next look.
+      if (kind === 'processing' || this.fired === before) return null
+    }
+  }
+
+  #fireTables(kind: TimerKind, now: number): unknown {
     for (const state of this.#handlers.keys()) {
       // Most of the time nothing is, and a savepoint of all tables is not free.
       if (state.table.nextDeadline(kind) > now) continue
@@ -91,7 +103,8 @@ export class TimerRunner {
     const context = this.#context
     const key = this.#key
     key.position = 0
-    state.node.definition.key.encode(state.table.row.key, key)
+    state.table.copyKey(key)
+    this.#state = state
     context.topic = ''
     context.offset = -1
     context.cursor = null
@@ -100,6 +113,11 @@ export class TimerRunner {
     context.keyBytes = key.bytes
     context.keyStart = 0
     context.keyEnd = key.position
+  }
+
+  /** Makes a dead letter of what the timer at hand gave. */
+  refuse(error: unknown): void {
+    this.#timerDeadLetter(this.#state!, this.#state!.table.dueTimer, error)
   }
 
   #timerDeadLetter(state: TaskState, timer: string, error: unknown): void {

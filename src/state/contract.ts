@@ -18,6 +18,7 @@
 import type { TableWrite } from '../log/contract.ts'
 import type { BatchCursor } from '../record/batch-cursor.ts'
 import type { BatchWriter } from '../record/batch-writer.ts'
+import type { ByteWriter } from '../schema/byte-writer.ts'
 import type { Fields, ObjectOf } from '../schema/field-types.ts'
 import type { Schema } from '../schema/schema.ts'
 
@@ -64,6 +65,9 @@ export interface TaskTable {
   readonly row: Row<unknown, Fields, Timers>
   /** Points the row object at the key `bytes[start, end)` and returns it. */
   locate(bytes: Buffer, start: number, end: number): Row<unknown, Fields, Timers>
+
+  /** Writes the bytes of the key that the row object is at. */
+  copyKey(out: ByteWriter): void
 
   /** Points the row at the earliest timer of that kind due at `now`, clears that timer, sets `dueTimer`; false: none. */
   nextDue(kind: TimerKind, now: number): boolean

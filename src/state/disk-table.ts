@@ -199,6 +199,10 @@ export class DiskTable implements TaskTable {
     s.keepArenaOnRollback(0, s.arena.garbage - garbage)
   }
 
+  copyKey(out: ByteWriter): void {
+    this.memory.copyKey(out)
+  }
+
   nextDue(kind: TimerKind, now: number): boolean {
     const s = this.memory
     for (;;) {

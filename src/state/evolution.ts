@@ -37,16 +37,24 @@ export function writtenFields(definition: string): WrittenField[] {
 export function checkRowEvolution(oldDefinition: string, newDefinition: string): string[] {
   const oldNames = new Map<string, ValueCodec>()
   const newNames = new Map<string, ValueCodec>()
-  const written = new Map(
-    writtenFields(oldDefinition).map(field => [field.name, compileValue(field.type, oldNames)] as const),
-  )
+  const oldFields = writtenFields(oldDefinition)
+  const written = new Map(oldFields.map(field => [field.name, compileValue(field.type, oldNames)] as const))
   const reasons: string[] = []
   for (const { name, type } of writtenFields(newDefinition)) {
     const reader = compileValue(type, newNames)
     const writer = written.get(name)
-    if (writer !== undefined) reasons.push(...differences(writer, reader, name))
+    if (writer === undefined) continue
+    reasons.push(...differences(writer, reader, name))
+    const before = encodedBy(oldFields.find(field => field.name === name)!.type)
+    if (before !== encodedBy(type)) reasons.push(`${name}: values of one schema cannot become those of another`)
   }
   return reasons
+}
+
+/** The schema whose values a column holds as bytes, or undefined. */
+function encodedBy(type: AvroDefinition): unknown {
+  const parts: readonly AvroDefinition[] = Array.isArray(type) ? type : [type]
+  return parts.flatMap(part => (typeof part === 'object' && 'encodes' in part ? [part.encodes] : []))[0]
 }
 
 const PROMOTIONS: Readonly<Record<string, readonly string[]>> = {

@@ -84,6 +84,10 @@ export class MemoryTable implements TaskTable {
     return this.row
   }
 
+  copyKey(out: ByteWriter): void {
+    this.#store.copyKey(out)
+  }
+
   nextDue(kind: TimerKind, now: number): boolean {
     const timer = this.#store.firstDue(kind, now)
     if (timer === -1) return false

@@ -16,6 +16,7 @@
 
 import { randomInt } from 'node:crypto'
 import { AldebaranError } from '../errors.ts'
+import type { ByteWriter } from '../schema/byte-writer.ts'
 import { TimerWheel } from '../time/timer-wheel.ts'
 import { PIECE } from './arena.ts'
 import type { TableDefinition, TimerKind } from './contract.ts'
@@ -101,6 +102,13 @@ export class RowStore extends RowMemory {
     this.keySource = this.keyBuffer()
     this.keyStart = this.keyStartOf(row)
     this.keyEnd = this.keyStart + this.keyLengthOf(row)
+  }
+
+  copyKey(out: ByteWriter): void {
+    const length = this.keyEnd - this.keyStart
+    out.ensure(length)
+    this.keySource.copy(out.bytes, out.position, this.keyStart, this.keyEnd)
+    out.position += length
   }
 
   get exists(): boolean {

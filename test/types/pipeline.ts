@@ -88,3 +88,41 @@ p.from(orders)
 
 // @ts-expect-error the new key is a number, not a text
 p.from(orders).keyBy('by-id', order => order.id, { key: int64(), value: orders.value })
+
+// Joins give both sides with their types, null where one may be missing; late records tell their side.
+const lefts = p.from(orders)
+const latest = p.tableOf(events)
+lefts.join(latest, (order, event) => ({ text: event.text + order.id })).to(events)
+lefts.leftJoin(latest, (order, event) => {
+  // @ts-expect-error there may be none
+  event.text
+  return order.id
+})
+const within = { within: '5m', left: orders.value, right: events.value }
+const pairs = lefts.leftJoin(p.from(events), 'pairs', within, (order, event) => ({ text: event?.text ?? order.id }))
+pairs.to(events)
+pairs.late.each(late => {
+  if (late.side === 'right') {
+    const said: string = late.value.text
+    return said
+  }
+  const amount: number = late.value.amount
+  return amount
+})
+// @ts-expect-error the right side is an event
+lefts.join(p.from(events), 'wrong', { within: 1, left: orders.value, right: orders.value }, () => 0)
+// @ts-expect-error payments are keyed by int64, orders by text
+lefts.join(p.from(payments), 'wrong', { within: 1, left: orders.value, right: payments.value }, () => 0)
+// @ts-expect-error keyed by another type
+lefts.join(p.tableOf(payments), () => 0)
+const changes = latest.outerJoin(p.from(orders).toTable('orders', { value: orders.value }), (event, order) => {
+  // @ts-expect-error there may be none
+  order.amount
+  return { text: event?.text ?? '' }
+})
+changes.to(events)
+changes.toStream().map(change => {
+  // @ts-expect-error it may be gone
+  change.text
+  return change?.text
+})

@@ -1,5 +1,10 @@
-/** PostgreSQL: the outbox, a table that your own transactions write to. It is `aldebaran/postgres`. */
+/** PostgreSQL: the outbox, a table that your own transactions write to, and sinks. It is `aldebaran/postgres`. */
+export { type Database, type DatabaseSession, type QueryRows, type RunQuery, serverDatabase } from './database.ts'
 export { type OutboxSettings, postgresOutbox } from './outbox.ts'
 export type { OutboxRecord, OutboxRow } from './outbox-record.ts'
 export { outboxSql } from './outbox-statements.ts'
+export { pglite } from './pglite.ts'
 export { openPool, type PoolSettings, type PostgresPool } from './pool.ts'
+export { postgresSink, type SinkSettings } from './sink.ts'
+export type { SinkColumn, SinkColumns, SinkRecord } from './sink-columns.ts'
+export type { SinkRows } from './sink-plan.ts'

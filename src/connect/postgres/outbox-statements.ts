@@ -25,10 +25,10 @@ const SESSION = `SET SESSION idle_in_transaction_session_timeout = '60s'; SET SE
 export function outboxStatements({ table: name, sequence, channel }: OutboxNames) {
   const table = quoteTable(name)
   const rejected = quoteTable(name + REJECTED)
-  const seq = quote('sequence', sequence)
+  const seq = quoteName('sequence', sequence)
   return {
     session: SESSION,
-    listen: `LISTEN ${quote('channel', channel)}`,
+    listen: `LISTEN ${quoteName('channel', channel)}`,
     // By the identity of the table, however its name is written. Asked again and again: a statement that waits for a
     // lock would keep VACUUM from its work.
     lock: `SELECT pg_try_advisory_lock(hashtextextended('aldebaran outbox', $1::text::regclass::oid::bigint)) AS held`,
@@ -60,7 +60,7 @@ export function outboxSql(table: string): string {
   const quoted = quoteTable(table)
   const rejected = quoteTable(table + REJECTED)
   const wake = quoteTable(`${table}_wake`)
-  const trigger = quote('table', `${lastPart(table)}_wake`)
+  const trigger = quoteName('table', `${lastPart(table)}_wake`)
   return `-- What could not be sent, and why. Nobody but you deletes from it.
 CREATE TABLE IF NOT EXISTS ${rejected} (
   seq bigint NOT NULL,
@@ -85,7 +85,7 @@ CREATE TRIGGER ${trigger} AFTER INSERT ON ${quoted} FOR EACH STATEMENT EXECUTE F
 export function quoteTable(name: string): string {
   const parts = name.split('.')
   if (parts.length > 2) throw invalid('table', name)
-  return parts.map(part => quote('table', part)).join('.')
+  return parts.map(part => quoteName('table', part)).join('.')
 }
 
 /** The channel of NOTIFY that goes with a table: its name, without the schema. */
@@ -97,7 +97,8 @@ function lastPart(table: string): string {
   return table.slice(table.lastIndexOf('.') + 1)
 }
 
-function quote(option: string, name: string): string {
+/** A name as it stands in SQL. @throws AldebaranError OPTION_INVALID */
+export function quoteName(option: string, name: string): string {
   if (!NAME.test(name)) throw invalid(option, name)
   if (name.length > LONGEST_NAME) {
     throw new AldebaranError('OPTION_INVALID', `${option}: '${name}' has more than ${LONGEST_NAME} characters`, {

@@ -12,22 +12,29 @@ const TLS_REFUSED = /CERT|does not support SSL|altnames|UNABLE_TO_|^ERR_TLS|^ERR
 const SHORTEST_SECRET = 4
 
 /** @returns POSTGRES_UNAVAILABLE for what may pass by itself, else POSTGRES_REFUSED; errors of ours as they are */
-export function postgresError(error: unknown, { label, password }: PostgresAddress): AldebaranError {
+export function postgresError(
+  error: unknown,
+  { label, password }: Pick<PostgresAddress, 'label' | 'password'>,
+): AldebaranError {
   if (error instanceof AldebaranError) return error
-  const { message, code } = told(error)
+  const { message, code, routine } = told(error)
   const clean = (password?.length ?? 0) < SHORTEST_SECRET ? message : message.replaceAll(password!, '…')
   const isState = /^[0-9A-Z]{5}$/.test(code) && code !== 'EPIPE'
   const isRefused = isState ? !PASSING.test(code) : TLS_REFUSED.test(`${code} ${message}`)
   return new AldebaranError(
     isRefused ? 'POSTGRES_REFUSED' : 'POSTGRES_UNAVAILABLE',
     `PostgreSQL at ${label}: ${clean}`,
-    code === '' ? {} : { state: code },
+    { ...(code === '' ? {} : { state: code }), ...(routine === '' ? {} : { routine }) },
   )
 }
 
-/** Of several addresses of one name, that of the first. */
-function told(error: unknown): { message: string; code: string } {
+/** Of several addresses of one name, that of the first. `routine`: where in PostgreSQL, which tells errors of one code apart. */
+function told(error: unknown): { message: string; code: string; routine: string } {
   const one = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error
-  const { message, code } = (one ?? {}) as { message?: unknown; code?: unknown }
-  return { message: String(message ?? one), code: typeof code === 'string' ? code : '' }
+  const { message, code, routine } = (one ?? {}) as Record<'message' | 'code' | 'routine', unknown>
+  return {
+    message: String(message ?? one),
+    code: typeof code === 'string' ? code : '',
+    routine: typeof routine === 'string' ? routine : '',
+  }
 }

@@ -120,9 +120,10 @@ export class KafkaDirector implements Director {
     return peers
   }
 
-  /** Every worker runs what its groups have given it. */
+  /** Every worker runs what its groups have given it: nothing, where the application has topics only. */
   get isSettled(): boolean {
-    return this.#seats.length > 0 && this.#seats.every(({ seat }) => seat.isSettled)
+    const { topologies } = this.#settings.application
+    return (this.#seats.length > 0 || topologies.length === 0) && this.#seats.every(({ seat }) => seat.isSettled)
   }
 
   /** What keeps groups from giving out tasks. */

@@ -1,0 +1,147 @@
+/** The streaming job, on a log in memory: against the row-by-row computation on real weather, and what it does with bad readings. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type Driver, drive } from 'aldebaran/testing'
+import { buildWeather, type WeatherSettings } from './app.ts'
+import { rollingHeatIndexes } from './batch/index.ts'
+import { RecordedWeather } from './recorded-weather.ts'
+import type { Forecast, Reading } from './schemas.ts'
+
+const HOUR = 3_600_000
+const MINUTE = 60_000
+const START = Date.UTC(2024, 1, 1)
+
+async function started(settings: WeatherSettings = {}) {
+  const weather = buildWeather({ idleAfter: false, maxAhead: false, partitions: 1, ...settings })
+  const driver = await drive(weather.application, { startMs: START })
+  const send = (reading: Partial<Reading>) =>
+    driver.send(weather.readings, reading.city ?? 'a', {
+      city: 'a',
+      timestamp: START,
+      temperature: 90,
+      humidity: 50,
+      ...reading,
+    })
+  return { weather, driver, send, forecasts: () => forecastsOf(driver, weather.forecasts) }
+}
+
+function forecastsOf(driver: Driver, topic: ReturnType<typeof buildWeather>['forecasts']): Forecast[] {
+  return driver.outputs(topic).map(({ value }) => value!)
+}
+
+describe('the heat index calculation job', () => {
+  test('gives what the computation row by row gives, on a year of real weather, gaps included', async () => {
+    const recorded = RecordedWeather.load().readings
+    const { weather, driver } = await started({
+      window: '1h',
+      rollingFreq: '24h',
+      retention: { readings: '36500d', forecasts: '36500d' },
+    })
+    const last = Math.max(...recorded.map(({ timestamp }) => timestamp))
+    const all = [...recorded, { city: 'end', timestamp: last + 2 * HOUR, temperature: null, humidity: null }]
+    for (const reading of all) driver.send(weather.readings, reading.city, reading, reading.timestamp)
+    assert.deepEqual(driver.deadLetters(), [])
+    const told = forecastsOf(driver, weather.forecasts).filter(({ city }) => city !== 'end')
+    const found = new Map(told.map(forecast => [`${forecast.city} ${forecast.windowStart}`, forecast]))
+    assert.equal(found.size, told.length)
+    assert.equal(found.size, recorded.length)
+
+    const expected = rollingHeatIndexes(
+      {
+        city: recorded.map(({ city }) => city),
+        time: Float64Array.from(recorded, ({ timestamp }) => timestamp),
+        temperature: Float64Array.from(recorded, ({ temperature }) => temperature ?? Number.NaN),
+        humidity: Float64Array.from(recorded, ({ humidity }) => humidity ?? Number.NaN),
+      },
+      24 * HOUR,
+    )
+    for (const [i, city] of expected.city.entries()) {
+      const forecast = found.get(`${city} ${expected.time[i]}`)!
+      assertNear(forecast.heatIndex, expected.heatIndex[i]!)
+      assertNear(forecast.rollingHeatIndex, expected.rollingHeatIndex[i]!)
+    }
+  })
+
+  test('takes the mean of a window, and counts readings without a value', async () => {
+    const { send, forecasts } = await started()
+    send({ temperature: 90 })
+    send({ temperature: 100, timestamp: START + 1 })
+    send({ temperature: null, timestamp: START + 2 })
+    send({ city: 'b', temperature: null, humidity: null })
+    send({ timestamp: START + MINUTE + 5000 })
+    const [a, b] = forecasts()
+    assert.deepEqual([a?.city, a?.readings, a?.temperature, a?.humidity, a?.timing], ['a', 3, 95, 50, 'onTime'])
+    assert.deepEqual([a?.windowStart, a?.windowEnd, a?.rollingHeatIndex], [START, START + MINUTE, a?.heatIndex])
+    assert.deepEqual([b?.city, b?.readings, b?.heatIndex, b?.rollingHeatIndex], ['b', 1, null, null])
+  })
+
+  test('waits five seconds for what is out of order, and keeps what comes later', async () => {
+    const { weather, driver, send, forecasts } = await started()
+    send({ timestamp: START + MINUTE + 4999 })
+    send({ temperature: 70, timestamp: START + 1 })
+    assert.deepEqual(forecasts(), [])
+    send({ timestamp: START + MINUTE + 5000 })
+    assert.deepEqual(
+      forecasts().map(({ temperature }) => temperature),
+      [70],
+    )
+    send({ temperature: 60, timestamp: START + 2 })
+    assert.deepEqual(forecasts(), [])
+    assert.deepEqual(
+      driver.outputs(weather.late).map(({ value }) => value?.temperature),
+      [60],
+    )
+  })
+
+  test('corrects a window that is kept for late readings', async () => {
+    const { send, forecasts } = await started({ allowedLateness: '1m' })
+    send({ temperature: 90 })
+    send({ timestamp: START + MINUTE + 5000 })
+    send({ temperature: 100, timestamp: START + 1 })
+    assert.deepEqual(
+      forecasts().map(({ temperature, timing }) => [temperature, timing]),
+      [
+        [90, 'onTime'],
+        [95, 'late'],
+      ],
+    )
+  })
+
+  test('ends windows when every city falls silent', async () => {
+    const { driver, send, forecasts } = await started({ idleAfter: '10s' })
+    send({ timestamp: START })
+    driver.advance(64_999)
+    assert.deepEqual(forecasts(), [])
+    driver.advance(1)
+    assert.equal(forecasts().length, 1)
+  })
+
+  test('makes dead letters of what no station can have measured, and goes on', async () => {
+    const { weather, driver, send, forecasts } = await started({ maxAhead: '1m' })
+    send({ temperature: 1000 })
+    send({ humidity: -1 })
+    send({ temperature: Number.NaN })
+    send({ timestamp: START + HOUR })
+    driver.sendBytes(weather.readings, Buffer.from('a'), Buffer.from([255]))
+    assert.deepEqual(
+      driver.deadLetters().map(({ code }) => code),
+      ['VALUE_INVALID', 'VALUE_INVALID', 'VALUE_INVALID', 'TIMESTAMP_AHEAD', 'VALUE_UNDECODABLE'],
+    )
+    send({ temperature: 90 })
+    driver.advance(2 * MINUTE)
+    send({ timestamp: START + MINUTE + 5000 })
+    assert.deepEqual(
+      forecasts().map(({ readings }) => readings),
+      [1],
+    )
+  })
+})
+
+function assertNear(found: number | null, expected: number): void {
+  if (Number.isNaN(expected)) assert.equal(found, null)
+  else
+    assert.ok(
+      found !== null && Math.abs(found - expected) <= 1e-9 * Math.max(1, Math.abs(expected)),
+      `${found}: ${expected}`,
+    )
+}

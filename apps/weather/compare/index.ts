@@ -1,0 +1,3 @@
+/** The optimised implementation of the rolling heat index against the one row by row: results, times and a chart. */
+export { type Comparison, compareImplementations, datasetOf, isSize, SIZES, type Size } from './compare.ts'
+export { writeCharts } from './write-charts.ts'

@@ -1,0 +1,53 @@
+import { extname } from 'node:path'
+import { embedded, type LogLocation, type Running, type RunSettings, run } from 'aldebaran'
+import { assembleWeather, withDatabaseBeside } from './assemble.ts'
+import { weatherFromEnvironment } from './environment.ts'
+import { runSamples } from './samples.ts'
+
+export interface ServeSettings {
+  /** Folder of the log. */
+  data: string
+  /** Another log than that in the folder. */
+  log?: LogLocation
+  host: string
+  port: number
+  /** Default 'disk'. */
+  durability?: 'process' | 'disk'
+  workers?: number
+  /** 0: no sample data; any other number: each city reports once a minute. */
+  speed?: number
+  report?: NonNullable<RunSettings['report']>
+}
+
+/**
+ * Runs the weather platform, with real readings of three airports and simulated ones of 15,000 cities. Forecasts are kept in an
+ * embedded database beside the log, unless the environment names another.
+ */
+export async function serveApplication(settings: ServeSettings): Promise<Running> {
+  // Worker threads get the environment as it is when they are started. The sample cities are of all climates.
+  if (settings.speed !== 0) process.env.WEATHER_FORMULA ??= 'nws'
+  const weather = weatherFromEnvironment(process.env)
+  const parts = assembleWeather(weather, withDatabaseBeside(process.env, settings.data), settings.report)
+  const runSettings: RunSettings = {
+    // Whoever serves several applications stops them together.
+    signals: false,
+    log: settings.log ?? embedded(settings.data, { durability: settings.durability ?? 'disk' }),
+    http: { host: settings.host, port: settings.port, routes: parts.routes },
+    sources: parts.sources,
+    entry: new URL(`./entry${extname(import.meta.url)}`, import.meta.url),
+  }
+  if (settings.workers !== undefined) runSettings.workers = settings.workers
+  if (settings.report !== undefined) runSettings.report = settings.report
+  const running = await run(weather.application, runSettings)
+  if (settings.speed === 0) return running
+  const stop = new AbortController()
+  const samples = runSamples(weather, running.log, parts.directory, { signal: stop.signal }).catch((error: unknown) => {
+    // The platform goes on without sample data.
+    settings.report?.('error', 'the sample readings ended', { error: String(error) })
+  })
+  running.onStop(async () => {
+    stop.abort()
+    await samples
+  })
+  return running
+}
