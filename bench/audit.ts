@@ -13,6 +13,7 @@ import { AlertReader } from './audit-alerts.ts'
 import { AlertCheck } from './audit-check.ts'
 import type { PacerData, PacerResult } from './audit-pacer.ts'
 import { cpuSeconds, parseOptions, peakRssMb, percentiles, result } from './measure.ts'
+import { committed, processed, round, until } from './running.ts'
 
 const DELTA_MS = 10_000
 
@@ -75,7 +76,7 @@ async function throughput(folder: string, options: AuditOptions): Promise<void> 
   const cpu = cpuSeconds()
   const begun = await until(running, () => processed(running) > 0, 60_000, 1)
   const group = running.application.topologies.find(one => one.pipeline === 'audit')!
-  const finished = await until(running, () => committed(running) === messages, 600_000, 2)
+  const finished = await until(running, () => committed(running, 'audit.audit') === messages, 600_000, 2)
   const seconds = (finished - begun) / 1000
   const cpuUsed = cpuSeconds() - cpu
   const rss = peakRssMb()
@@ -176,31 +177,4 @@ async function latency(folder: string, options: AuditOptions): Promise<void> {
     unexpected: check.unexpected,
   })
   if (!check.correct) process.exitCode = 1
-}
-
-/** Messages of the audit pipeline that its tasks have read so far. */
-function processed(running: Running): number {
-  let sum = 0
-  for (const worker of running.workers) sum += worker.measures.get('recordsIn')
-  return sum
-}
-
-/** Messages whose processing is committed. */
-function committed(running: Running): number {
-  let sum = 0
-  for (const position of running.log.positions('audit.audit')) sum += position.offset
-  return sum
-}
-
-async function until(running: Running, done: () => boolean, limitMs: number, stepMs: number): Promise<number> {
-  const limit = performance.now() + limitMs
-  while (!done()) {
-    if (performance.now() > limit) throw new Error(`not done after ${limitMs} ms: ${JSON.stringify(running.health())}`)
-    await setTimeout(stepMs)
-  }
-  return performance.now()
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits))
 }

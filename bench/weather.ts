@@ -3,7 +3,6 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { JOB } from '../apps/weather/app.ts'
 import { regressionHeatIndex } from '../apps/weather/heat-index.ts'
@@ -12,11 +11,13 @@ import { type AnyTopic, embedded, type Log, type Running } from '../src/index.ts
 import { BatchCursor } from '../src/record/batch-cursor.ts'
 import { start } from '../src/runtime/start.ts'
 import { cpuSeconds, parseOptions, peakRssMb, percentiles, result } from './measure.ts'
+import { committed, processed, round, until } from './running.ts'
 import { benchWeather } from './weather-entry.ts'
 import type { WeatherPacerData, WeatherPacerResult } from './weather-pacer.ts'
 import { humidityOf, temperatureOf, timeOf, WORKLOAD_START, type Workload } from './weather-workload.ts'
 import { UsageSampler } from './webhooks-usage.ts'
 
+const GROUP = `weather.${JOB}`
 const WINDOW_MS = 60_000
 const DISORDER_MS = 5000
 const ROLLING_MS = 3_600_000
@@ -78,7 +79,7 @@ async function throughput(folder: string, options: WeatherOptions): Promise<void
   const cpu = cpuSeconds()
   const begun = await until(running, () => processed(running) > 0, 60_000, 1)
   using usage = new UsageSampler(process.pid, 250)
-  const finished = await until(running, () => committed(running) === n, 1_800_000, 5)
+  const finished = await until(running, () => committed(running, GROUP) === n, 1_800_000, 5)
   const seconds = (finished - begun) / 1000
   const cpuUsed = cpuSeconds() - cpu
   const rss = peakRssMb()
@@ -145,7 +146,7 @@ async function latency(folder: string, options: WeatherOptions, rate: number): P
   }
   const { sent, behindMs } = await ended.promise
   const cpuUsed = cpuSeconds() - cpu
-  await until(running, () => committed(running) === sent, 60_000, 20)
+  await until(running, () => committed(running, GROUP) === sent, 60_000, 20)
   const dead = running.workers.reduce((sum, worker) => sum + worker.measures.get('deadLetters'), 0)
   await running.stop()
   const { p50, p99, max, count } = percentiles(Float64Array.from(samples).sort())
@@ -272,25 +273,4 @@ function memoryOf(usage: UsageSampler): Record<string, number> {
   const mean = (part: readonly number[]): number =>
     Math.round(part.reduce((a, b) => a + b, 0) / Math.max(1, part.length))
   return { anon_first_mb: mean(anon.slice(0, third)), anon_last_mb: mean(anon.slice(-third)) }
-}
-
-function processed(running: Running): number {
-  return running.workers.reduce((sum, worker) => sum + worker.measures.get('recordsIn'), 0)
-}
-
-function committed(running: Running): number {
-  return running.log.positions(`weather.${JOB}`).reduce((sum, { offset }) => sum + offset, 0)
-}
-
-async function until(running: Running, done: () => boolean, limitMs: number, stepMs: number): Promise<number> {
-  const limit = performance.now() + limitMs
-  while (!done()) {
-    if (performance.now() > limit) throw new Error(`not done after ${limitMs} ms: ${JSON.stringify(running.health())}`)
-    await setTimeout(stepMs)
-  }
-  return performance.now()
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits))
 }

@@ -219,12 +219,13 @@ export function showSources(target, stats) {
         `${rate(source.recordsPerSecond)}/s`,
         exact(source.records),
         newest,
+        source.lag === undefined || source.lag === null ? '–' : exact(source.lag),
         oldest,
         exact(source.rejected),
       ]
     }),
   )
-  const heads = ['source', 'state', '#records', '#in all', 'newest at', '#oldest waits', '#rejected']
+  const heads = ['source or sink', 'state', '#records', '#in all', 'newest at', '#behind', '#oldest waits', '#rejected']
   show(target, heads, rows, 'There are no sources.')
   return rows.length > 0
 }

@@ -7,7 +7,8 @@
 import { CATEGORIES, categoryOf } from './weather-scale.js'
 
 /**
- * @typedef {{ ids: string[], lat: number[], lon: number[], heatIndex: (number | null)[], newest: number | null }} WeatherMapAnswer
+ * @typedef {{ ids: string[], lat: number[], lon: number[], heatIndex: (number | null)[], behind: number[],
+ *   newest: number | null, hottestWithin: number }} WeatherMapAnswer
  * @typedef {{ city: string, windowStart: number, windowEnd: number, heatIndex: number | null, temperature: number | null,
  *   humidity: number | null, readings: number, rollingHeatIndex: number | null, timing: 'early' | 'onTime' | 'late' }} Forecast
  */
@@ -27,7 +28,9 @@ export class WeatherCities {
   updates = 0
   /** A city reported that the map did not have: it has to be asked for again. */
   isIncomplete = false
-  /** Start of the window that is shown, by number; −Infinity: the map told the value, and no window. */
+  /** A city whose window began longer before the newest is none of the hottest, ms: as the API has it. */
+  #hottestWithin = Number.POSITIVE_INFINITY
+  /** Start of the window that is shown, by number. */
   #starts = new Float64Array(0)
   /** @type {Map<string, number>} */
   #numbers = new Map()
@@ -52,7 +55,7 @@ export class WeatherCities {
   }
 
   /** @param {WeatherMapAnswer} answer */
-  endMap({ ids, lat, lon, heatIndex, newest }) {
+  endMap({ ids, lat, lon, heatIndex, behind, newest, hottestWithin }) {
     if (ids.length !== this.ids.length || ids.some((id, i) => id !== this.ids[i])) {
       this.ids = ids
       this.lat = Float32Array.from(lat)
@@ -60,8 +63,9 @@ export class WeatherCities {
       this.#numbers = new Map(ids.map((id, number) => [id, number]))
     }
     this.heat = Float64Array.from(heatIndex, value => value ?? Number.NaN)
-    this.#starts = new Float64Array(ids.length).fill(Number.NEGATIVE_INFINITY)
     this.newest = newest ?? Number.NaN
+    this.#starts = Float64Array.from(behind, before => this.newest - before)
+    this.#hottestWithin = hottestWithin
     this.counts.fill(0)
     for (const value of this.heat) this.#count(value, 1)
     this.isIncomplete = false
@@ -86,7 +90,8 @@ export class WeatherCities {
   }
 
   /**
-   * The numbers of those with the highest values, the highest first; among equals the more populous.
+   * The numbers of those with the highest values, the highest first; among equals the more populous. Those that fell
+   * silent are left out, as of the API.
    * @param {number} limit
    */
   hottest(limit) {
@@ -94,7 +99,7 @@ export class WeatherCities {
     const found = []
     for (let number = 0; number < this.heat.length; number++) {
       const value = this.#heatOf(number)
-      if (Number.isNaN(value)) continue
+      if (Number.isNaN(value) || this.newest - (this.#starts[number] ?? 0) > this.#hottestWithin) continue
       if (found.length === limit && value <= this.#heatOf(found[limit - 1] ?? 0)) continue
       let place = found.length
       while (place > 0 && this.#heatOf(found[place - 1] ?? 0) < value) place--
@@ -105,16 +110,13 @@ export class WeatherCities {
   }
 
   /** @param {Forecast} forecast */
-  #apply({ city, windowStart, heatIndex, timing }) {
+  #apply({ city, windowStart, heatIndex }) {
     const number = this.numberOf(city)
     if (number < 0) {
       this.isIncomplete = true
       return false
     }
-    const known = this.#starts[number] ?? 0
-    const isOlder =
-      known === Number.NEGATIVE_INFINITY ? timing === 'late' && windowStart < this.newest : windowStart < known
-    if (isOlder) return false
+    if (windowStart < (this.#starts[number] ?? 0)) return false
     this.#starts[number] = windowStart
     if (!(windowStart <= this.newest)) this.newest = windowStart
     const before = this.#heatOf(number)

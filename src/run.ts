@@ -1,6 +1,7 @@
 import type { HttpSettings } from './http/serve.ts'
 import type { Application } from './runtime/application.ts'
 import { registerInWorker } from './runtime/find-application.ts'
+import type { LogLocation } from './runtime/log-location.ts'
 import type { LogLevel } from './runtime/logger.ts'
 import { ProcessEnd } from './runtime/process-end.ts'
 import { type Source, Sources } from './runtime/source.ts'
@@ -19,6 +20,22 @@ export interface RunSettings extends StartSettings {
    * stderr, when the log cannot go on. Default true.
    */
   signals?: boolean
+}
+
+/** What `aldebaran up` hands to `serveApplication`, which the `serve` module of an application exports. */
+export interface ServeSettings {
+  /** Folder of the log. */
+  data: string
+  /** Another log than that in the folder. */
+  log?: LogLocation
+  host: string
+  port: number
+  /** Default 'disk'. */
+  durability?: 'process' | 'disk'
+  workers?: number
+  /** 0: no sample data. Else how fast it comes, if the application can tell. */
+  speed?: number
+  report?: NonNullable<RunSettings['report']>
 }
 
 /**

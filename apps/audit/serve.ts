@@ -1,22 +1,7 @@
 import { extname } from 'node:path'
-import { embedded, type LogLocation, type Running, type RunSettings, run } from 'aldebaran'
+import { embedded, type Running, type RunSettings, run, type ServeSettings } from 'aldebaran'
 import { auditFromEnvironment } from './entry.ts'
 import { replayInto } from './replay.ts'
-
-export interface ServeSettings {
-  /** Folder of the log. */
-  data: string
-  /** Another log than that in the folder. */
-  log?: LogLocation
-  host: string
-  port: number
-  /** Default 'disk'. */
-  durability?: 'process' | 'disk'
-  workers?: number
-  /** How many times faster than they happened the sample trades are played; 0: not at all. Default 2000. */
-  speed?: number
-  report?: NonNullable<RunSettings['report']>
-}
 
 /** Runs the auditor on the real trades that come with it. */
 export async function serveApplication(settings: ServeSettings): Promise<Running> {

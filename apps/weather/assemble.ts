@@ -1,8 +1,10 @@
 /** The parts of the weather platform around its pipeline, put together: the API, and the database. */
 import type { HttpRoute, Report, Source } from 'aldebaran'
+import type { Exporter } from './api/exports.ts'
 import { type History, WeatherApi } from './api/routes.ts'
 import type { Weather } from './app.ts'
 import { CityDirectory } from './cities.ts'
+import { type ExportSettings, exportChunks } from './store/export.ts'
 import { forecastSink } from './store/forecast-sink.ts'
 import { ForecastStore } from './store/forecast-store.ts'
 import { type StoreSettings, storeFromEnvironment } from './store/settings.ts'
@@ -20,7 +22,7 @@ export function assembleWeather(weather: Weather, environment: NodeJS.ProcessEnv
   const store = settings === null ? null : new LazyStore(settings)
   const api = new WeatherApi(weather, {
     directory,
-    ...(store === null ? {} : { history: store.history }),
+    ...(store === null ? {} : { history: store.history, exporter: store.exporter }),
     ...(report === undefined ? {} : { report }),
   })
   if (settings === null || store === null) return { directory, routes: api.routes, sources: [] }
@@ -59,16 +61,26 @@ class LazyStore {
   }
 
   readonly history: History = async (city, from, to, limit) => {
-    this.#opened ??= ForecastStore.open(this.#settings)
-    const store = await this.#opened.catch((error: unknown) => {
-      this.#opened = null
-      throw error
-    })
+    const store = await this.#open()
     return (await store.history(city, from, to, limit)).reverse()
   }
+
+  readonly exporter: Exporter = settings => exported(() => this.#open(), settings)
 
   async close(): Promise<void> {
     const store = await this.#opened?.catch(() => null)
     await store?.close()
   }
+
+  async #open(): Promise<ForecastStore> {
+    this.#opened ??= ForecastStore.open(this.#settings)
+    return await this.#opened.catch((error: unknown) => {
+      this.#opened = null
+      throw error
+    })
+  }
+}
+
+async function* exported(open: () => Promise<ForecastStore>, settings: ExportSettings): AsyncGenerator<Uint8Array> {
+  yield* exportChunks(await open(), settings)
 }

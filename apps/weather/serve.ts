@@ -1,23 +1,8 @@
 import { extname } from 'node:path'
-import { embedded, type LogLocation, type Running, type RunSettings, run } from 'aldebaran'
+import { embedded, type Running, type RunSettings, run, type ServeSettings } from 'aldebaran'
 import { assembleWeather, withDatabaseBeside } from './assemble.ts'
 import { weatherFromEnvironment } from './environment.ts'
 import { runSamples } from './samples.ts'
-
-export interface ServeSettings {
-  /** Folder of the log. */
-  data: string
-  /** Another log than that in the folder. */
-  log?: LogLocation
-  host: string
-  port: number
-  /** Default 'disk'. */
-  durability?: 'process' | 'disk'
-  workers?: number
-  /** 0: no sample data; any other number: each city reports once a minute. */
-  speed?: number
-  report?: NonNullable<RunSettings['report']>
-}
 
 /**
  * Runs the weather platform, with real readings of three airports and simulated ones of 15,000 cities. Forecasts are kept in an
@@ -25,7 +10,8 @@ export interface ServeSettings {
  */
 export async function serveApplication(settings: ServeSettings): Promise<Running> {
   // Worker threads get the environment as it is when they are started. The sample cities are of all climates.
-  if (settings.speed !== 0) process.env.WEATHER_FORMULA ??= 'nws'
+  const { WEATHER_FORMULA: formula } = process.env
+  if (settings.speed !== 0 && !formula) process.env.WEATHER_FORMULA = 'nws'
   const weather = weatherFromEnvironment(process.env)
   const parts = assembleWeather(weather, withDatabaseBeside(process.env, settings.data), settings.report)
   const runSettings: RunSettings = {
@@ -48,6 +34,7 @@ export async function serveApplication(settings: ServeSettings): Promise<Running
   running.onStop(async () => {
     stop.abort()
     await samples
+    if (!formula) delete process.env.WEATHER_FORMULA
   })
   return running
 }

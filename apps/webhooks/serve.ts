@@ -1,27 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, extname, resolve } from 'node:path'
-import { embedded, type LogLocation, type Running, type RunSettings, run } from 'aldebaran'
+import { embedded, type Running, type RunSettings, run, type ServeSettings } from 'aldebaran'
 import { DemoReceivers } from './demo-receivers.ts'
 import { webhooksFromEnvironment } from './environment.ts'
 import { outboxFromEnvironment } from './outbox.ts'
 import { webhookRoutes } from './routes.ts'
 import { runSamples } from './samples.ts'
 import { newKey } from './sealing.ts'
-
-export interface ServeSettings {
-  /** Folder of the log. The key, if none is given, is in the file of this name with .key behind it. */
-  data: string
-  /** Another log than that in the folder. */
-  log?: LogLocation
-  host: string
-  port: number
-  /** Default 'disk'. */
-  durability?: 'process' | 'disk'
-  workers?: number
-  /** 0: no sample data; any other number: 10 sample events a second. */
-  speed?: number
-  report?: NonNullable<RunSettings['report']>
-}
 
 const EVENTS_PER_SECOND = 10
 

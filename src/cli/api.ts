@@ -55,6 +55,19 @@ export class Api {
     }
   }
 
+  /** The bytes of an answer as they come. What breaks off before its end throws. */
+  async *bytes(path: string, query: Query = {}): AsyncGenerator<Uint8Array, undefined> {
+    const response = await this.#ask(path, query, { headers: { accept: '*/*' } })
+    if (response.body === null) return
+    try {
+      yield* response.body
+    } catch (error) {
+      if (this.#signal.aborted) throw new Interrupted()
+      const message = `the answer of ${this.url} broke off before its end`
+      throw new AldebaranError('SERVER_UNREACHABLE', message, { url: this.url }, error)
+    }
+  }
+
   async #ask(path: string, query: Query, init: Request): Promise<Response> {
     const url = new URL(this.url + path)
     for (const [name, value] of Object.entries(query)) {

@@ -21,8 +21,8 @@ export interface RouteRequest<B = unknown> {
 }
 
 /**
- * Answers with that status; anything else that a handler returns is answered with 200. A body of bytes or text is sent as
- * it is, with the content-type of the headers; any other as JSON.
+ * Answers with that status; anything else that a handler returns is answered with 200. A body of bytes or text, or a
+ * `Readable` of them, is sent as it is, with the content-type of the headers; any other as JSON.
  */
 export class RouteAnswer {
   readonly status: number
@@ -64,6 +64,8 @@ export interface HttpRoute<B = unknown> {
    * send headers, and is given the Last-Event-ID among the headers.
    */
   events?: boolean
+  /** It answers with a `Readable`, made for the request: HEAD, which would read all of it for nothing, is not offered. */
+  streams?: boolean
   /**
    * A returned value is sent as JSON (but see RouteAnswer, ReadyAnswer and EventsAnswer); a thrown AldebaranError as an
    * error with its code, anything else as 500.
@@ -85,12 +87,25 @@ export function applicationRoutes(
     ready.close()
     for (const stream of [...streams]) stream.close('the server stops')
   })
-  for (const { method, path, summary, description, tag, query = {}, body, answers, events = false, handle } of routes) {
+  for (const {
+    method,
+    path,
+    summary,
+    description,
+    tag,
+    query = {},
+    body,
+    answers,
+    events = false,
+    streams: isRead = false,
+    handle,
+  } of routes) {
     const names = path.split('/').flatMap(part => (part.startsWith(':') ? [part.slice(1)] : []))
     app.route({
       method,
       url: path,
-      ...(events ? { exposeHeadRoute: false, config: { tokenInQuery: true } } : {}),
+      ...(events || isRead ? { exposeHeadRoute: false } : {}),
+      ...(events ? { config: { tokenInQuery: true } } : {}),
       schema: {
         tags: [tag],
         summary,

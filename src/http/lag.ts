@@ -47,7 +47,9 @@ export async function lagsOf(
     const { pipeline, group, topic, partition } = source
     const known = named.get(idOf(source))
     named.delete(idOf(source))
-    const time = inputTime(source, parseStoredTime(known?.metadata ?? ''))
+    const stored = parseStoredTime(known?.metadata ?? '')
+    // With the wall clock of silent inputs in it, where the task has event timers.
+    const watermark = Math.max(inputTime(source, stored).watermark, stored.watermark)
     lags.push({
       application: application.name,
       group,
@@ -57,7 +59,7 @@ export async function lagsOf(
       position: known?.offset ?? null,
       end: range.end,
       lag: Math.max(0, range.end - Math.max(range.start, known?.offset ?? range.start)),
-      watermark: Number.isFinite(time.watermark) ? time.watermark : null,
+      watermark: Number.isFinite(watermark) ? watermark : null,
     })
   }
   for (const source of sources) add(source)

@@ -152,9 +152,15 @@ function addGauges(site: Site, registers: Registry[]): void {
       if (lag !== null) set({ source: name }, lag)
     }
   })
-  gauge('aldebaran_lag_records', 'Records not processed yet', ['group', 'topic', 'partition'], async (running, set) => {
-    const lags = await lagsOf(running, await site.topicsOf(running), true)
-    for (const { group, topic, partition, lag } of lags) set({ group, topic, partition }, lag)
+  const lags = onceAScrape(async (running: Running) => await lagsOf(running, await site.topicsOf(running), true))
+  const ofPartition = ['group', 'topic', 'partition'] as const
+  gauge('aldebaran_lag_records', 'Records not processed yet', ofPartition, async (running, set) => {
+    for (const { group, topic, partition, lag } of await lags(running)) set({ group, topic, partition }, lag)
+  })
+  gauge('aldebaran_watermark_seconds', 'Event time of a reader', ofPartition, async (running, set) => {
+    for (const { group, topic, partition, watermark } of await lags(running)) {
+      if (watermark !== null) set({ group, topic, partition }, watermark / 1000)
+    }
   })
   gauge('aldebaran_table_rows', 'Rows of a table', ['pipeline', 'table'], (running, set) => {
     for (const table of site.tables(running.application.name)) set(labelsOf(table), sizeOf(table).rows)
@@ -276,4 +282,16 @@ function addProcess(registers: Registry[], stats: StatsTaker): void {
       this.inc((user + system) / 1e6)
     },
   })
+}
+
+/** Metrics of a scrape are collected at the same time: what several of them show is asked for once. */
+function onceAScrape<T>(ask: (running: Running) => Promise<T>): (running: Running) => Promise<T> {
+  const underWay = new Map<Running, Promise<T>>()
+  return running => {
+    const known = underWay.get(running)
+    if (known !== undefined) return known
+    const asked = ask(running).finally(() => underWay.delete(running))
+    underWay.set(running, asked)
+    return asked
+  }
 }

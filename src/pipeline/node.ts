@@ -114,5 +114,7 @@ export interface RepartitionNode {
 
 export interface TableNode {
   definition: TableDefinition
+  /** Its rows are kept by timestamp: one far ahead of the clock would keep its key as it is. Default: false. */
+  comparesTime?: boolean
   timers: TimerNode[]
 }

@@ -12,8 +12,8 @@ export interface SourceSettings<K = unknown, V = unknown> {
    */
   idleAfter?: string | number | false
   /**
-   * A record so far ahead of the wall clock goes to the dead letters (TIMESTAMP_AHEAD) and moves no time, where event time
-   * is used. false: none does. Default '1m'.
+   * A record so far ahead of the wall clock goes to the dead letters (TIMESTAMP_AHEAD) and moves no time, where timestamps
+   * matter: before windows, event timers, joins and tables of latest values. false: none does. Default '1m'.
    */
   maxAhead?: string | number | false
   /**

@@ -138,25 +138,31 @@ function withEventTime(
         .flatMap(node => (node.kind === 'repartition' ? [repartitions.get(node)!] : [])),
     ]),
   )
-  const using = new Set(
-    parts.filter(part => part.tables.some(table => Object.values(table.definition.timers).includes('event'))),
-  )
-  const relaysOf = (part: (typeof parts)[number]): AnyTopic[] =>
-    [...new Set(written.get(part))].filter(topic => using.has(readers.get(topic)!))
-  for (let before = -1; before !== using.size; ) {
-    before = using.size
-    for (const part of parts) if (relaysOf(part).length > 0) using.add(part)
+  type Part = (typeof parts)[number]
+  const relays = (part: Part, to: ReadonlySet<Part>): AnyTopic[] =>
+    [...new Set(written.get(part))].filter(topic => to.has(readers.get(topic)!))
+  /** Those for which it holds, and all that write what they read. */
+  const withWriters = (holds: (table: TableNode) => boolean): ReadonlySet<Part> => {
+    const found = new Set(parts.filter(part => part.tables.some(holds)))
+    for (let before = -1; before !== found.size; ) {
+      before = found.size
+      for (const part of parts) if (relays(part, found).length > 0) found.add(part)
+    }
+    return found
   }
+  const using = withWriters(table => Object.values(table.definition.timers).includes('event'))
+  const comparing = withWriters(table => table.comparesTime === true)
   return parts.map(part => {
     const usesEventTime = using.has(part)
-    const sources = part.sources.map(source => (usesEventTime ? source : { ...source, time: timeless(source.time) }))
-    return { ...part, sources, usesEventTime, relays: relaysOf(part) }
+    const timeOf = ({ time }: SourceNode): TimeRules => {
+      if (usesEventTime) return time
+      // What lag shows of event time stays.
+      const { outOfOrderness, maxAhead } = time
+      return { ...ANY_TIME, outOfOrderness, ...(comparing.has(part) ? { maxAhead } : {}) }
+    }
+    const sources = part.sources.map(source => ({ ...source, time: timeOf(source) }))
+    return { ...part, sources, usesEventTime, relays: relays(part, using) }
   })
-}
-
-/** What lag shows of event time stays. */
-function timeless({ outOfOrderness }: TimeRules): TimeRules {
-  return { ...ANY_TIME, outOfOrderness }
 }
 
 /** The nodes behind a node within its sub-topology: a repartition is the last of its way. */

@@ -106,6 +106,23 @@ describe('wrong clocks', () => {
     assert.deepEqual(results(), [['k', FIRST - MINUTE, 2]])
   })
 
+  test('where values are kept by time, too; and nowhere else', async () => {
+    const p = pipeline('p')
+    const guarded = p.from(one).keyBy('again', (_, { key }) => key, { key: text(), value: values })
+    guarded.toTable('latest', { value: values })
+    const q = pipeline('q')
+    q.from(two)
+      .map(({ at }) => ({ start: at, n: 1 }))
+      .to(told)
+    const driver = await drive(application('a', { pipelines: [p, q] }), { startMs: START })
+    for (const topic of [one, two]) driver.send(topic, 'k', { at: 5 }, START + 31_536_000_000)
+    assert.deepEqual(
+      driver.deadLetters().map(({ code, topic }) => [code, topic]),
+      [['TIMESTAMP_AHEAD', 'one']],
+    )
+    assert.equal(driver.outputs(told).length, 1)
+  })
+
   test('of a time that the value tells, too', async () => {
     const { driver, results, codes } = await minutes({ timestamp: value => value.at, idleAfter: false })
     driver.send(one, 'k', { at: START })

@@ -17,7 +17,9 @@ interface MapAnswer {
   lat: number[]
   lon: number[]
   heatIndex: (number | null)[]
+  behind: number[]
   newest: number | null
+  hottestWithin: number
 }
 interface Cities {
   ids: string[]
@@ -90,12 +92,15 @@ const card = await load<{
 const { LAND } = await load<{ LAND: number[][] }>('land.js')
 const { placeOf } = await load<{ placeOf(hash: string): unknown }>('delivery-words.js')
 
-const place = (ids: string[], heatIndex: (number | null)[], newest: number | null = NOON): MapAnswer => ({
+const HOTTEST_WITHIN = 2 * MINUTE
+const place = (ids: string[], heatIndex: (number | null)[], behind = ids.map(() => 0)): MapAnswer => ({
   ids,
   lat: ids.map((_, i) => i),
   lon: ids.map((_, i) => 2 * i),
   heatIndex,
-  newest,
+  behind,
+  newest: NOON,
+  hottestWithin: HOTTEST_WITHIN,
 })
 
 function citiesOf(answer: MapAnswer): Cities {
@@ -158,6 +163,16 @@ describe('the cities of the map', () => {
     assert.equal(cities.heat[0], 70)
   })
 
+  test('a correction of the newest window of a city counts, also where others have newer ones', () => {
+    const cities = citiesOf(place(['a', 'b'], [70, 80], [MINUTE, 0]))
+    const correction = { city: 'a', windowStart: NOON - MINUTE, timing: 'late' } as const
+    assert.equal(cities.take(forecast({ ...correction, heatIndex: 99 })), true)
+    assert.equal(cities.heat[0], 99)
+    assert.equal(cities.take(forecast({ ...correction, windowStart: NOON - 2 * MINUTE, heatIndex: 60 })), false)
+    assert.equal(cities.take(forecast({ city: 'b', windowStart: NOON - MINUTE, heatIndex: 60 })), false)
+    assert.deepEqual([...cities.heat], [99, 80])
+  })
+
   test('what came while the map was asked for holds over an answer that is older', () => {
     const cities = citiesOf(place(['a'], [70]))
     cities.beginMap()
@@ -184,17 +199,37 @@ describe('the cities of the map', () => {
         fc.array(heat, { minLength: 8, maxLength: 8 }),
         fc.array(change),
         fc.nat({ max: 9 }),
-        (first, changes, limit) => {
+        fc.array(fc.nat({ max: 4 }), { minLength: 8, maxLength: 8 }),
+        (first, changes, limit, behind) => {
           const ids = first.map((_, i) => `c${i}`)
-          const cities = citiesOf(place(ids, first))
+          const starts = behind.map(windows => NOON - windows * MINUTE)
+          const cities = citiesOf(
+            place(
+              ids,
+              first,
+              behind.map(windows => windows * MINUTE),
+            ),
+          )
+          const expected = [...first]
+          let newest = NOON
           for (const { number, at, heatIndex } of changes) {
-            cities.take(forecast({ city: ids[number]!, windowStart: NOON + at * MINUTE, heatIndex }))
+            const windowStart = NOON + (at - 2) * MINUTE
+            cities.take(forecast({ city: ids[number]!, windowStart, heatIndex }))
+            newest = Math.max(newest, windowStart)
+            if (windowStart < starts[number]!) continue
+            starts[number] = windowStart
+            expected[number] = heatIndex
           }
           const values = [...cities.heat]
+          assert.deepEqual(
+            values,
+            expected.map(value => value ?? Number.NaN),
+          )
+          assert.equal(cities.newest, newest)
           const inCategory = (category: number) => values.filter(value => scale.categoryOf(value) === category).length
           assert.deepEqual(cities.counts, [...[0, 1, 2, 3, 4].map(inCategory), inCategory(-1)])
           const sorted = [...values.keys()]
-            .filter(number => !Number.isNaN(values[number]!))
+            .filter(number => !Number.isNaN(values[number]!) && newest - starts[number]! <= HOTTEST_WITHIN)
             .sort((a, b) => values[b]! - values[a]! || a - b)
           assert.deepEqual(cities.hottest(limit), sorted.slice(0, limit))
         },

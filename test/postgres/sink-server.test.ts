@@ -95,3 +95,26 @@ test('an application that starts without PostgreSQL runs, and writes when it com
   const after = await (await fetch(`${scene.running.url}/metrics`)).text()
   assert.ok(after.includes('aldebaran_source_lag_records{source="early",application="gauges"} 0'))
 })
+
+test('a sink that has nothing to write notices that its session is lost: two never say that they write', async () => {
+  const sink = () =>
+    sinkOf({
+      name: 'idle',
+      mode: 'append',
+      table: 'idle',
+      url: server.url,
+      setup: async ({ query }) => void (await query(TABLE.replace('measurements', 'idle'))),
+    })
+  await using one = await SinkScene.open(sink())
+  await one.until(() => one.state().status === 'running')
+  await using other = await SinkScene.open(sink())
+  await other.until(() => other.state().status === 'standby')
+  await server.kill()
+  await other.until(() => other.state().status === 'waiting')
+  await server.start()
+  await other.until(() => other.state().status !== 'waiting')
+  const statuses = [one, other].map(scene => scene.state().status)
+  assert.equal(statuses.filter(status => status === 'running').length <= 1, true, statuses.join())
+  await one.until(() => one.state().status !== 'waiting')
+  assert.deepEqual([one, other].map(scene => scene.state().status).sort(), ['running', 'standby'])
+})

@@ -27,18 +27,24 @@ export interface WindowRange {
 
 type Value = Omit<Forecast, 'city'>
 
+export interface AnswerSettings {
+  /** Of the answers, ms. */
+  maxAge: number
+  /** A city whose newest window began longer before the newest of all, ms, is none of the hottest. */
+  hottestWithin: number
+}
+
 export class Answers {
   readonly #view: LatestForecasts
   readonly #directory: CityDirectory
-  readonly #maxAge: number
+  readonly #settings: AnswerSettings
   /** The cities of the map as text, as long as the same have a value. */
   #mapCities: { count: number; numbers: number[]; text: string } | null = null
 
-  /** @param maxAge of the answers, ms */
-  constructor(view: LatestForecasts, directory: CityDirectory, maxAge: number) {
+  constructor(view: LatestForecasts, directory: CityDirectory, settings: AnswerSettings) {
     this.#view = view
     this.#directory = directory
-    this.#maxAge = maxAge
+    this.#settings = settings
   }
 
   city(number: number): ReadyAnswer {
@@ -70,8 +76,10 @@ export class Answers {
     )
     const shown = new Set(numbers)
     const least = numbers.length < limit ? -Infinity : this.#heatOf(numbers.at(-1)!)
+    const oldest = numbers.reduce((start, number) => Math.min(start, this.#startOf(number)), Infinity)
     this.#view.watchers.watchAny(
-      number => shown.has(number) || (this.#heatOf(number) >= least && isWanted(number)),
+      // A city that falls silent leaves when the windows of others have gone on far enough.
+      number => shown.has(number) || (this.#heatOf(number) >= least && isWanted(number)) || !this.#isRecent(oldest),
       answer,
     )
     return answer
@@ -83,8 +91,10 @@ export class Answers {
       const value = this.#heatOf(number)
       return Number.isNaN(value) ? 'null' : Math.round(value * 100) / 100
     })
-    const newest = numbers.reduce((time, number) => Math.max(time, this.#view.values(number)!.latestStart), 0)
-    const body = `{${text},"heatIndex":[${heat.join()}],"newest":${newest === 0 ? null : newest}}`
+    const newest = this.#view.newestStart
+    const behind = numbers.map(number => newest - this.#startOf(number))
+    const times = `"behind":[${behind.join()}],"newest":${numbers.length === 0 ? null : newest}`
+    const body = `{${text},"heatIndex":[${heat.join()}],${times},"hottestWithin":${this.#settings.hottestWithin}}`
     const answer = this.#ready(body, this.#versionOf(numbers))
     this.#view.watchers.watchAny(() => true, answer)
     return answer
@@ -105,7 +115,9 @@ export class Answers {
     const held = this.#view.values(number)
     const { from, to, limit } = range
     const mix = new VersionMix()
-    if (held !== null) mix.add(held.version).add(held.oldestStart).add(held.completeFrom)
+    if (held !== null && values.length > 0) mix.add(held.version)
+    // Nodes that have read the same last record may hold different pasts, and so another rolling mean of a late result.
+    for (const { windowStart, rollingHeatIndex } of values) mix.add(windowStart).add(rollingHeatIndex === null ? 0 : 1)
     const answer = this.#ready(this.heatIndexText(number, limit, values), mix.text)
     // Of a full answer the oldest value is the end: what is before it shows nowhere.
     this.#view.watchers.watchWindows(number, values.length < limit ? from : values.at(-1)!.windowStart, to, answer)
@@ -129,13 +141,24 @@ export class Answers {
     return this.#view.values(number)?.latestHeatIndex ?? Number.NaN
   }
 
+  /** Of its newest window, ms; NaN: it has none. */
+  #startOf(number: number): number {
+    return this.#view.values(number)?.latestStart ?? Number.NaN
+  }
+
+  /** A city whose newest window starts then may be among the hottest. */
+  #isRecent(start: number): boolean {
+    return this.#view.newestStart - start <= this.#settings.hottestWithin
+  }
+
   /** By heat index, descending; among equals the city with the smaller number. */
   #hottest(limit: number, isWanted: (number: number) => boolean): number[] {
     const found: number[] = []
     const values: number[] = []
     for (let number = 0; number < this.#directory.cities.length; number++) {
       const value = this.#heatOf(number)
-      if (Number.isNaN(value) || (found.length === limit && value <= values.at(-1)!) || !isWanted(number)) continue
+      if (Number.isNaN(value) || (found.length === limit && value <= values.at(-1)!)) continue
+      if (!this.#isRecent(this.#startOf(number)) || !isWanted(number)) continue
       let place = found.length
       while (place > 0 && values[place - 1]! < value) place--
       found.splice(place, 0, number)
@@ -170,7 +193,7 @@ export class Answers {
   }
 
   #ready(body: string, version: string): ReadyAnswer {
-    return new ReadyAnswer({ body, version, maxAge: this.#maxAge })
+    return new ReadyAnswer({ body, version, maxAge: this.#settings.maxAge })
   }
 }
 

@@ -48,6 +48,7 @@ export class LatestForecasts {
   readonly #following: Promise<void>
   #ready: PromiseWithResolvers<void> | null = Promise.withResolvers<void>()
   #withValue = 0
+  #newestStart = Number.NEGATIVE_INFINITY
   #unknown = 0
   #undecodable = 0
 
@@ -75,6 +76,11 @@ export class LatestForecasts {
   /** Cities that have a value. */
   get withValue(): number {
     return this.#withValue
+  }
+
+  /** Start of the newest window of any city, ms; −Infinity: there is none. */
+  get newestStart(): number {
+    return this.#newestStart
   }
 
   /** Forecasts of cities that the directory does not know, which are left out. */
@@ -149,6 +155,7 @@ export class LatestForecasts {
     }
     const taken = values.take(forecast, offset)
     if (taken === null) return
+    if (forecast.windowStart > this.#newestStart) this.#newestStart = forecast.windowStart
     if (this.#ready !== null) {
       // What is read at the start is no change: nobody has been told anything yet.
       this.#changes.passOver(partition, offset)

@@ -43,3 +43,30 @@ test('on Kafka what is written is shown, and a node that starts later shows it u
     await first.close()
   }
 })
+
+test('nodes that hold different pasts give one ETag for what both show', async () => {
+  await using broker = await kafkaBroker({})
+  const log = kafka(broker.bootstrap)
+  const first = await WeatherSite.open({ log, windows: 10 })
+  try {
+    // Too long ago to be read by a node that starts later; this one has it.
+    await first.show({ windowStart: NOON - 60 * MINUTE, heatIndex: 60 })
+    await first.show({ windowStart: NOON, heatIndex: 70 }, { windowStart: NOON + MINUTE, heatIndex: 71 })
+    const second = await WeatherSite.open({ log, windows: 10 })
+    try {
+      const both = (path: string) => Promise.all([first.get(path), second.get(path)])
+      for (const range of [`from=${NOON}`, 'limit=2', `from=${NOON + 2 * MINUTE}`]) {
+        const [one, other] = await both(`cities/${LONDON}/heat-index?${range}`)
+        assert.deepEqual(other.body, one.body, range)
+        assert.equal(other.headers.get('etag'), one.headers.get('etag'), range)
+      }
+      const [one, other] = await both(`cities/${LONDON}/heat-index`)
+      assert.deepEqual([one.body.values.length, other.body.values.length], [3, 2])
+      assert.notEqual(other.headers.get('etag'), one.headers.get('etag'))
+    } finally {
+      await second.close()
+    }
+  } finally {
+    await first.close()
+  }
+})

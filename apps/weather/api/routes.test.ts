@@ -172,14 +172,46 @@ test('the hottest are the hottest after every change, of all and of a country', 
   assert.deepEqual(id((await site.get('hottest?limit=2&country=IN')).body), [DELHI])
 })
 
+test('a city whose newest window is old leaves the hottest when time goes on elsewhere', async () => {
+  const own = await WeatherSite.open({ hottestWithin: '2m' })
+  try {
+    const hottest = async (more = '') => {
+      const { body, headers } = await own.get(`hottest?limit=5${more}`)
+      return { ids: body.cities.map((one: { id: string }) => one.id), etag: headers.get('etag') }
+    }
+    await own.show({ city: LONDON, heatIndex: 140 }, { city: DELHI, heatIndex: 60 })
+    assert.deepEqual((await hottest()).ids, [LONDON, DELHI])
+    await own.show({ city: DELHI, windowStart: NOON + 2 * MINUTE, heatIndex: 61 })
+    const before = await hottest()
+    assert.deepEqual(before.ids, [LONDON, DELHI])
+    assert.deepEqual((await hottest('&country=gb')).ids, [LONDON])
+    // Neither of those that are shown, nor hotter than one of them.
+    await own.show({ city: TOKYO, windowStart: NOON + 3 * MINUTE, heatIndex: null })
+    const after = await hottest()
+    assert.deepEqual(after.ids, [DELHI])
+    assert.notEqual(after.etag, before.etag)
+    assert.deepEqual((await hottest('&country=gb')).ids, [])
+    const { ids, heatIndex, behind, newest, hottestWithin } = (await own.get('map')).body
+    const index = ids.indexOf(LONDON)
+    assert.deepEqual([heatIndex[index], newest - behind[index]], [140, NOON])
+    assert.deepEqual([newest, hottestWithin], [NOON + 3 * MINUTE, 2 * MINUTE])
+    await own.show({ city: LONDON, windowStart: NOON + 2 * MINUTE, heatIndex: 139, timing: 'late' })
+    assert.deepEqual((await hottest()).ids, [LONDON, DELHI])
+    assert.deepEqual((await hottest('&country=gb')).ids, [LONDON])
+  } finally {
+    await own.close()
+  }
+})
+
 test('the map has every city with a value, also one that is new', async () => {
   const before = await site.get('map')
-  const { ids, lat, lon, heatIndex, newest } = before.body
+  const { ids, lat, lon, heatIndex, behind, newest } = before.body
   assert.ok(ids.length >= 3)
   assert.deepEqual([lat.length, lon.length, heatIndex.length], [ids.length, ids.length, ids.length])
   assert.equal(heatIndex[ids.indexOf(LONDON)], 140)
   assert.ok(Math.abs(lat[ids.indexOf(LONDON)] - 51.5) < 0.1)
   assert.equal(newest, NOON + 6 * MINUTE)
+  assert.equal(newest - behind[ids.indexOf(LONDON)], NOON + 4 * MINUTE)
   const paris = '2988507'
   assert.ok(!ids.includes(paris))
   await site.show({ city: paris, heatIndex: 70.126 })
@@ -240,6 +272,7 @@ test('the OpenAPI page has every route', async () => {
   assert.deepEqual(parameters('/weather/hottest'), ['country', 'limit'])
   assert.deepEqual(parameters('/weather/live'), ['cities', 'current', 'access_token'])
   assert.ok('/weather/map' in paths)
+  assert.deepEqual(parameters('/weather/export'), ['from', 'to', 'format'])
 })
 
 test('what answers show and nobody asks for any more is not watched for ever', async () => {

@@ -13,6 +13,7 @@ import type { Weather } from '../app.ts'
 import { CityDirectory } from '../cities.ts'
 import type { Forecast } from '../schemas.ts'
 import { Answers, type WindowRange } from './answers.ts'
+import { type Exporter, Exports, exportQuery } from './exports.ts'
 import { LatestForecasts } from './latest-forecasts.ts'
 import { country, limitOf, requireCity, time } from './parameters.ts'
 
@@ -22,6 +23,10 @@ export type History = (city: string, from: number, to: number, limit: number) =>
 export interface WeatherApiSettings {
   /** What is older than the node holds. Default: there is nothing older. */
   history?: History
+  /** Files of what is stored. Default: nothing is. */
+  exporter?: Exporter
+  /** Files that may be sent at once. Default 2. */
+  exports?: number
   /** Values held for each city, 56 bytes each. Default 120: two hours of minutes, 100 MB for 15,000 cities. */
   windows?: number
   /** Changes held for those who come back to the stream, about 0.5 kB each. Default 32,768. */
@@ -30,12 +35,15 @@ export interface WeatherApiSettings {
   followers?: number
   /** Clients and caches may show an answer for so long. Default: a twelfth of a window, from 1 to 60 seconds. */
   maxAge?: string | number
+  /** A city whose newest window is older than the newest of all by more is none of the hottest. Default: ten windows. */
+  hottestWithin?: string | number
   directory?: CityDirectory
   /** Told of what is left out. Default: nobody. */
   report?: Report
 }
 
 const DEFAULTS = { windows: 120, changes: 32_768, followers: 4096 }
+const EXPORTS = { most: 2, idleMs: 60_000 }
 const SECOND_MS = 1000
 const LONGEST_AGE_MS = 60_000
 const LIMITS = {
@@ -44,6 +52,7 @@ const LIMITS = {
   hottest: { most: 500, usual: 20 },
 }
 const MOST_FOLLOWED = 1000
+const HOTTEST_WINDOWS = 10
 
 interface Parts {
   readonly running: Running
@@ -57,6 +66,8 @@ export class WeatherApi {
   readonly #weather: Pick<Weather, 'forecasts' | 'windowMs'>
   readonly #settings: WeatherApiSettings
   readonly #maxAge: number
+  readonly #hottestWithin: number
+  readonly #exports: Exports
   #parts: Parts | null = null
 
   /** @throws AldebaranError OPTION_INVALID */
@@ -67,11 +78,14 @@ export class WeatherApi {
       settings.maxAge ?? Math.min(LONGEST_AGE_MS, Math.max(SECOND_MS, Math.floor(weather.windowMs / 12))),
       'maxAge',
     )
-    for (const name of ['windows', 'changes', 'followers'] as const) {
+    this.#hottestWithin = parseDuration(settings.hottestWithin ?? HOTTEST_WINDOWS * weather.windowMs, 'hottestWithin')
+    for (const name of ['windows', 'changes', 'followers', 'exports'] as const) {
       const value = settings[name] ?? 1
       if (Number.isInteger(value) && value >= 1) continue
       throw new AldebaranError('OPTION_INVALID', `${name}: ${value} is not a whole number from 1`, { option: name })
     }
+    const { exporter = null, exports: most = EXPORTS.most } = settings
+    this.#exports = new Exports({ ...EXPORTS, exporter, most })
     this.directory = settings.directory ?? CityDirectory.load()
     this.routes = this.#makeRoutes()
   }
@@ -91,8 +105,12 @@ export class WeatherApi {
       directory: this.directory,
       report,
     })
-    running.onStop(() => view.close())
-    this.#parts = { running, view, answers: new Answers(view, this.directory, this.#maxAge) }
+    running.onStop(async () => {
+      this.#exports.close()
+      await view.close()
+    })
+    const answers = new Answers(view, this.directory, { maxAge: this.#maxAge, hottestWithin: this.#hottestWithin })
+    this.#parts = { running, view, answers }
     return this.#parts
   }
 
@@ -170,6 +188,8 @@ export class WeatherApi {
         'hottest',
         {
           summary: 'The cities with the highest heat index now',
+          description:
+            'Without cities whose newest window is much older than the newest of all: ten windows by default.',
           query: { country, limit: limitOf(hottest.most, hottest.usual) },
           answers: '`cities` as in /weather/cities, the hottest first.',
         },
@@ -180,7 +200,8 @@ export class WeatherApi {
         {
           summary: 'Every city that has a value, compact',
           answers:
-            '`ids`, `lat`, `lon` and `heatIndex` (°F, two decimals, or null), one entry each; `newest` window, ms.',
+            '`ids`, `lat`, `lon`, `heatIndex` (°F, two decimals, or null) and `behind` (ms from the start of its window to ' +
+            'the newest), one entry each; start of the `newest` window, ms; `hottestWithin`, ms.',
         },
         ({ answers }) => answers.map(),
       ),
@@ -211,6 +232,21 @@ export class WeatherApi {
           )
         },
       ),
+      {
+        method: 'GET',
+        path: '/weather/export',
+        tag: 'weather',
+        summary: 'Stored forecasts as a file',
+        description: 'By time and city. A file that ends before its end is an answer that was broken off.',
+        query: exportQuery,
+        answers: 'CSV, or Parquet.',
+        streams: true,
+        handle: ({ query }, running) => {
+          // So that it ends when the application stops.
+          this.attach(running)
+          return this.#exports.answer(query)
+        },
+      },
     ]
   }
 

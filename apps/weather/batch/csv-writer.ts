@@ -1,6 +1,7 @@
 /** The result as CSV: `city,ts,heat_index,rolling_heat_index`, missing values as empty cells. */
+
+import type { ByteOutput } from './byte-output.ts'
 import { DECIMAL_BYTES, writeDecimal } from './decimal-writer.ts'
-import type { ByteOutput } from './output.ts'
 import type { RowSink } from './readings.ts'
 import { TIME_BYTES, writeTime } from './time-text.ts'
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createGzip, type Gzip } from 'node:zlib'
-import type { ByteOutput } from './output.ts'
+import type { ByteOutput } from './byte-output.ts'
 
 /** Packs what goes to another output. */
 export class GzipOutput implements ByteOutput {

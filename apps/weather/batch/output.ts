@@ -18,19 +18,7 @@ import {
   writeSync,
 } from 'node:fs'
 import type { Writable } from 'node:stream'
-
-export interface ByteOutput {
-  /** What was written can be taken back. */
-  readonly revocable: boolean
-  /** The bytes are the caller's again when it resolves. */
-  write(bytes: Uint8Array): Promise<void>
-  /** Takes everything back. */
-  restart(): Promise<void>
-  /** All is written. */
-  finish(): Promise<void>
-  /** Without `finish`: nothing is left behind. */
-  close(): Promise<void>
-}
+import type { ByteOutput } from './byte-output.ts'
 
 export async function openOutput(path: string | Writable): Promise<ByteOutput> {
   if (typeof path !== 'string') return new StreamOutput(path)

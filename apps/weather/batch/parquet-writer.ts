@@ -1,5 +1,5 @@
 /** The result as Parquet: city (string), ts (timestamp, microseconds, UTC), heat_index and rolling_heat_index (doubles). */
-import type { ByteOutput } from './output.ts'
+import type { ByteOutput } from './byte-output.ts'
 import { BLOCK_ROWS, type RowSink } from './readings.ts'
 
 type Package = typeof import('hyparquet-writer')

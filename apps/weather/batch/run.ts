@@ -7,11 +7,12 @@
  */
 import type { Readable, Writable } from 'node:stream'
 import { type Formula, heatIndexOf } from '../heat-index.ts'
+import type { ByteOutput } from './byte-output.ts'
 import { CsvReader, SLACK_BYTES } from './csv-reader.ts'
 import { CsvWriter } from './csv-writer.ts'
 import { openInput } from './input.ts'
 import { LineProblem } from './line-problem.ts'
-import { type ByteOutput, openOutput } from './output.ts'
+import { openOutput } from './output.ts'
 import { CityDictionary, compareCities, ReadingBlock, type ReadingSink, type RowSink } from './readings.ts'
 import { RollingMean } from './rolling-mean.ts'
 import type { RowSorter } from './row-sorter.ts'

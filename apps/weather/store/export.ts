@@ -14,7 +14,7 @@ export const EXPORT_FORMATS = ['csv', 'parquet'] as const
 export type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
 export interface ExportSettings {
-  /** Windows that began at `from` or later and before `to`, ms since 1970. */
+  /** Windows that began at `from` or later and before `to`, ms since 1970; infinite: no end. */
   from: number
   to: number
   format: ExportFormat
@@ -38,15 +38,32 @@ const COLUMNS = [
 ] as const satisfies readonly (readonly [string, string, (row: Forecast) => string | number | null | undefined])[]
 
 /**
+ * The bytes of the file, piece by piece; returns the number of rows. Nothing comes before the first rows were read.
+ * @throws AldebaranError PACKAGE_MISSING, POSTGRES_UNAVAILABLE, POSTGRES_REFUSED
+ */
+export function exportChunks(
+  store: Pick<ForecastStore, 'page'>,
+  { from, to, format }: ExportSettings,
+): AsyncGenerator<Uint8Array, number> {
+  return format === 'csv' ? csvChunks(store, from, to) : parquetChunks(store, from, to)
+}
+
+/**
  * Resolves with the number of rows when all was taken by `writable`, which is not ended.
  * @throws AldebaranError PACKAGE_MISSING, POSTGRES_UNAVAILABLE, and what `writable` fails with
  */
 export async function exportForecasts(
   store: Pick<ForecastStore, 'page'>,
-  { from, to, format }: ExportSettings,
+  settings: ExportSettings,
   writable: Writable,
 ): Promise<number> {
-  return format === 'csv' ? await exportCsv(store, from, to, writable) : await exportParquet(store, from, to, writable)
+  const chunks = exportChunks(store, settings)
+  for (;;) {
+    const { value, done } = await chunks.next()
+    if (done) return value
+    if (writable.errored !== null) throw writable.errored
+    if (!writable.write(value)) await once(writable, 'drain')
+  }
 }
 
 async function* pages(store: Pick<ForecastStore, 'page'>, from: number, to: number): AsyncGenerator<Forecast[]> {
@@ -58,18 +75,23 @@ async function* pages(store: Pick<ForecastStore, 'page'>, from: number, to: numb
   }
 }
 
-async function exportCsv(store: Pick<ForecastStore, 'page'>, from: number, to: number, out: Writable): Promise<number> {
+async function* csvChunks(
+  store: Pick<ForecastStore, 'page'>,
+  from: number,
+  to: number,
+): AsyncGenerator<Uint8Array, number> {
   let count = 0
-  await write(out, `${COLUMNS.map(([name]) => name).join(',')}\n`)
+  let text = `${COLUMNS.map(([name]) => name).join(',')}\n`
   for await (const rows of pages(store, from, to)) {
-    let text = ''
     for (const row of rows) {
       text += COLUMNS.map(([, type, of]) => csvCell(of(row), type)).join(',')
       text += '\n'
     }
-    await write(out, text)
+    yield Buffer.from(text)
+    text = ''
     count += rows.length
   }
+  if (count === 0) yield Buffer.from(text)
   return count
 }
 
@@ -80,12 +102,11 @@ function csvCell(value: string | number | null | undefined, type: string): strin
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-async function exportParquet(
+async function* parquetChunks(
   store: Pick<ForecastStore, 'page'>,
   from: number,
   to: number,
-  out: Writable,
-): Promise<number> {
+): AsyncGenerator<Uint8Array, number> {
   const { ByteWriter, ParquetWriter, schemaFromColumnData } = await loadParquet()
   const columnData = (rows: readonly Forecast[]) =>
     COLUMNS.map(([name, type, of]) => ({
@@ -95,28 +116,28 @@ async function exportParquet(
       data: rows.map(row => (type === 'TIMESTAMP' ? new Date(of(row) as number) : (of(row) ?? null))),
     }))
   const bytes = new ByteWriter()
-  const drain = async (): Promise<void> => {
+  const drain = (): Uint8Array => {
     // What was written stays counted in `offset`, by which the file knows its places.
     const chunk = Buffer.from(bytes.getBytes())
     bytes.index = 0
-    if (chunk.length > 0) await write(out, chunk)
+    return chunk
   }
   const writer = new ParquetWriter({ writer: bytes, schema: schemaFromColumnData({ columnData: columnData([]) }) })
   let count = 0
   let group: Forecast[] = []
-  const close = async (): Promise<void> => {
+  const close = async (): Promise<Uint8Array> => {
     await writer.write({ columnData: columnData(group), rowGroupSize: GROUP_ROWS })
     group = []
-    await drain()
+    return drain()
   }
   for await (const rows of pages(store, from, to)) {
     group.push(...rows)
     count += rows.length
-    if (group.length >= GROUP_ROWS) await close()
+    if (group.length >= GROUP_ROWS) yield await close()
   }
-  if (group.length > 0) await close()
+  if (group.length > 0) yield await close()
   await writer.finish()
-  await drain()
+  yield drain()
   return count
 }
 
@@ -129,9 +150,4 @@ async function loadParquet(): Promise<typeof import('hyparquet-writer')> {
       package: 'hyparquet-writer',
     })
   }
-}
-
-async function write(out: Writable, chunk: string | Buffer): Promise<void> {
-  if (out.errored !== null) throw out.errored
-  if (!out.write(chunk)) await once(out, 'drain')
 }

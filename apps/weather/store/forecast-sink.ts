@@ -1,25 +1,15 @@
 import type { Source, Topic } from 'aldebaran'
 import { postgresSink, type RunQuery } from 'aldebaran/postgres'
+import type { City } from '../cities.ts'
 import type { Forecast } from '../schemas.ts'
 import { ForecastPartitions } from './partitions.ts'
 import { makeTables } from './schema.ts'
 import type { StoreSettings } from './settings.ts'
 
-/** A city as reports name it. */
-export interface StoredCity {
-  readonly id: string
-  readonly name: string
-  readonly country: string
-  readonly lat: number
-  readonly lon: number
-  readonly population: number
-  readonly timezone: string
-}
-
 export interface ForecastSinkSettings extends Omit<StoreSettings, 'readUrls'> {
   topic: Topic<string, Forecast>
   /** Written to the table `cities` at the start. A city that is none of them gets a row with its id alone. */
-  cities?: readonly StoredCity[]
+  cities?: readonly City[]
   /** Default 'forecasts'. */
   name?: string
   /** As of `postgresSink`. */

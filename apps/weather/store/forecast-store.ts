@@ -58,7 +58,9 @@ export class ForecastStore {
 
   /** Windows that began in [from, to), by time and city, those behind `after`. */
   page(from: number, to: number, after: PageMark | null, limit: number): Promise<Forecast[]> {
-    return this.#reader.query<Forecast>(PAGE, [from, to, after?.windowStart ?? from, after?.city ?? '', limit])
+    // No part of the table from before it is looked into again.
+    const start = after?.windowStart ?? from
+    return this.#reader.query<Forecast>(PAGE, [start, to, start, after?.city ?? '', limit])
   }
 
   close(): Promise<void> {

@@ -3,7 +3,7 @@ import { extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { AldebaranError } from '../../errors.ts'
-import type { LogLocation } from '../../runtime/log-location.ts'
+import type { ServeSettings } from '../../run.ts'
 import type { Running } from '../../runtime/start.ts'
 import { Interrupted, UsageError } from '../failure.ts'
 import { givenLog, LOG_HELP } from '../log-option.ts'
@@ -11,26 +11,13 @@ import { durability, port, wholeNumber } from '../option-values.ts'
 import { packageFile, packageModule } from '../package-files.ts'
 import type { Session } from '../session.ts'
 
-/** What `serveApplication` of an application's `serve` module is given. */
-export interface ServeOptions {
-  data: string
-  /** Of all applications, instead of a folder for each. */
-  log?: LogLocation
-  host: string
-  port: number
-  durability?: 'process' | 'disk'
-  workers?: number
-  /** How many times faster than it happened sample data is played; 0: none. */
-  speed?: number
-}
-
-interface UpOptions extends Omit<ServeOptions, 'log' | 'speed'> {
+interface UpOptions extends Omit<ServeSettings, 'log' | 'speed'> {
   log?: string
   samples: boolean
 }
 
 interface ServeModule {
-  serveApplication(options: ServeOptions): Promise<Running>
+  serveApplication(options: ServeSettings): Promise<Running>
 }
 
 export function define(command: Command, session: Session): void {
@@ -52,7 +39,7 @@ async function up(session: Session, { log: text, samples, ...options }: UpOption
   if (log?.kind === 'embedded' && names.length > 1) {
     throw new UsageError('several applications cannot share a folder: name a place for their folders with --data')
   }
-  const shared: Partial<ServeOptions> = { ...(log !== undefined && { log }), ...(!samples && { speed: 0 }) }
+  const shared: Partial<ServeSettings> = { ...(log !== undefined && { log }), ...(!samples && { speed: 0 }) }
   const started: Running[] = []
   try {
     for (const [i, name] of names.entries()) {

@@ -1,9 +1,10 @@
-/** What belongs to the weather platform: files in, files out; and load tests of one that runs. */
+/** What belongs to the weather platform: files in, files out; what it stored; and load tests of one that runs. */
 import type { Readable, Writable } from 'node:stream'
 import { type Command, Option } from 'commander'
 import { Interrupted, UsageError } from '../failure.ts'
 import { packageModule } from '../package-files.ts'
 import type { Session } from '../session.ts'
+import { defineExport } from './weather-export.ts'
 import { defineLoad } from './weather-load.ts'
 
 /** What `apps/weather/batch/index` exports. */
@@ -69,6 +70,7 @@ export function define(command: Command, session: Session): void {
     .option('--sizes <names>', 'of small, medium, large', 'small,medium,large')
     .option('--out <folder>', 'where to put heat-index-comparison.svg and .png', '.')
     .action((options: { sizes: string; out: string }) => compare(session, options))
+  defineExport(command.command('export'), session)
   defineLoad(command.command('load'), session)
 }
 

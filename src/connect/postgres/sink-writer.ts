@@ -117,7 +117,11 @@ export class SinkWriter implements StartedSource {
   async #serve(): Promise<void> {
     const plan = this.#plan
     const alarm = this.#alarm
-    const session = await plan.database.connect(`aldebaran ${this.#sink}`, () => alarm.ring())
+    let isLost = false
+    const session = await plan.database.connect(`aldebaran ${this.#sink}`, () => {
+      isLost = true
+      alarm.ring()
+    })
     this.#session = session
     try {
       await session.query(plan.statements.session)
@@ -131,14 +135,14 @@ export class SinkWriter implements StartedSource {
       this.#feeds = await openFeeds(plan, this.#sink, this.#running.log, session)
       this.#usedAt = this.#running.clock.now()
       this.#succeed('running')
-      await this.#pump(session, alarm)
+      await this.#pump(session, alarm, () => isLost)
     } finally {
       this.#session = null
       await session.close()
     }
   }
 
-  async #pump(session: DatabaseSession, alarm: Alarm): Promise<void> {
+  async #pump(session: DatabaseSession, alarm: Alarm, isLost: () => boolean): Promise<void> {
     const { clock } = this.#running
     const { rows, waitMs } = this.#plan
     // What is being written ends before anything else is written, and before the session is given up.
@@ -162,6 +166,8 @@ export class SinkWriter implements StartedSource {
         if (writing !== null) await writing
         writing = null
         this.#noteOldest(Number.POSITIVE_INFINITY)
+        // One that is lost says by what, and not only when there is something to write: another may write already.
+        if (isLost()) await session.query(this.#plan.statements.alive)
         await this.#pause(session, alarm)
       }
     } finally {

@@ -69,6 +69,7 @@ export function latestTable(end: StreamEnd, name: string, settings: LatestSettin
       maxRows: settings.maxRows ?? 100_000_000,
     },
     timers: [],
+    comparesTime: true,
   }
   const node: OperatorNode = {
     kind: 'operator',

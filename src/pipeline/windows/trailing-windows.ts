@@ -9,6 +9,8 @@
  *    aggregate that nothing can be taken from, all of the window whenever something leaves.
  * 2. A record enters with the timer at its time + 1, and leaves when one enters that it is too old for, or else by a timer
  *    that comes after those of all such records. So what is told does not depend on which of both came first.
+ * 3. Behind the record n of a chain comes n + 1 unless `next` says otherwise, and behind the last none: so one that comes in
+ *    order, as most do, changes no row but its own and that of its key.
  */
 import { AldebaranError } from '../../errors.ts'
 import { ByteWriter } from '../../schema/byte-writer.ts'
@@ -74,12 +76,13 @@ export class TrailingWindows extends WindowOperator implements Operator {
     row.due = Math.max(1, time + size + (this.#includesStart ? 3 : 2) + this.#lateness)
     if (this.#tellsExits) this.#tellExitsBefore(time)
     this.#drop(this.#includesStart ? time - size - 1 : time - size)
-    const key = this.locate(this.#keys, HEAD)
+    // Located by what was done last, and there, for this record was waiting.
+    const key = this.#keys.row as WindowRow
     key.waiting--
     const last = key.last as number
     key.last = number
     if (last === NONE) key.first = number
-    else this.locate(this.#records, last).next = number
+    else if (last + 1 !== number) this.locate(this.#records, last).next = number
     this.aggregates.addItems(key, this.locate(this.#records, number), time)
     const result = this.aggregates.result(key)
     if (this.#value !== null) result.value = value
@@ -108,15 +111,17 @@ export class TrailingWindows extends WindowOperator implements Operator {
   #drop(time: number): boolean {
     const key = this.locate(this.#keys, HEAD)
     const before = key.first as number
+    const last = key.last as number
     let first = before
     let isKnown = true
     while (first !== NONE) {
       const row = this.locate(this.#records, first)
       if (row.time > time) break
-      first = row.next
+      const next = first === last ? NONE : nextOf(row, first)
       // Once the aggregate does not tell what is left, it is added up anew.
       isKnown = isKnown && this.aggregates.subtractItems(key, row, row.time)
       row.delete()
+      first = next
     }
     if (first === before) return first !== NONE
     key.first = first
@@ -133,10 +138,12 @@ export class TrailingWindows extends WindowOperator implements Operator {
 
   #addUp(key: WindowRow, first: number): void {
     this.aggregates.clear(key)
-    for (let number = first; number !== NONE; ) {
+    const last = key.last as number
+    for (let number = first; ; ) {
       const row = this.locate(this.#records, number)
       this.aggregates.addItems(key, row, row.time)
-      number = row.next
+      if (number === last) return
+      number = nextOf(row, number)
     }
   }
 
@@ -147,10 +154,13 @@ export class TrailingWindows extends WindowOperator implements Operator {
     return out.bytes.subarray(0, out.position)
   }
 
-  #decoded(bytes: Uint8Array): unknown {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-    return this.#value!.decode(buffer, 0, buffer.length)
+  #decoded(bytes: Buffer): unknown {
+    return this.#value!.decode(bytes, 0, bytes.length)
   }
+}
+
+function nextOf(row: WindowRow, number: number): number {
+  return row.next === NONE ? number + 1 : row.next
 }
 
 export function noEarlyResults(): AldebaranError {

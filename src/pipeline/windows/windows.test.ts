@@ -312,4 +312,72 @@ describe('rolling and sliding windows', () => {
       { numRuns: 60 },
     )
   })
+
+  test('a record that comes in order changes the row of no other', async () => {
+    const driver = await windowed(rolling(1000), {})
+    for (const [n, at] of [10, 20, 30, 50, 40].entries()) driver.send(input, 'a', { n }, at)
+    driver.send(input, 'other', { n: 0 }, 100)
+    const next = driver
+      .rows('p', 'w')
+      .filter(({ fields }) => (fields.time as number) < 100)
+      .sort((a, b) => (a.fields.time as number) - (b.fields.time as number))
+      .map(({ fields }) => [fields.time, fields.next])
+    assert.deepEqual(next, [
+      [10, 0],
+      [20, 0],
+      [30, 5],
+      [40, 4],
+      [50, 0],
+    ])
+    driver.send(input, 'a', { n: 5 }, 110)
+    driver.send(input, 'other', { n: 0 }, 200)
+    assert.deepEqual(
+      driver
+        .outputs(told)
+        .filter(({ key }) => key === 'a')
+        .map(({ value }) => [value!.end, value!.count, value!.sum]),
+      [
+        [10, 1, 0],
+        [20, 2, 1],
+        [30, 3, 3],
+        [40, 4, 7],
+        [50, 5, 10],
+        [110, 6, 15],
+      ],
+    )
+  })
+
+  test('a record whose result cannot be told makes a dead letter and is in no window, and those behind it are', async () => {
+    const p = pipeline('p')
+    p.from(input, { outOfOrderness: DISORDER, idleAfter: false, maxAhead: false })
+      .window('w', rolling(25))
+      .aggregate({ count: counted(), sum: summed(one => one.n), max: highest(one => one.n) })
+      .map(({ windowStart: start, windowEnd: end, timing, count, sum, max }) => {
+        if (max === 100) throw new Error('bad luck')
+        return { start, end, timing, count, sum, max }
+      })
+      .to(told)
+    const driver = await drive(application('a', { pipelines: [p] }), { startMs: START })
+    for (const [n, at] of [
+      [1, 10],
+      [100, 20],
+      [2, 30],
+      [3, 40],
+      [0, 200],
+    ] as const) {
+      driver.send(input, 'a', { n }, at)
+    }
+    assert.deepEqual(
+      driver.deadLetters().map(({ code, timer }) => [code, timer]),
+      [['HANDLER_THREW', 'w/due']],
+    )
+    assert.deepEqual(
+      driver.outputs(told).map(({ value }) => [value!.end, value!.count, value!.sum]),
+      [
+        [10, 1, 1],
+        [30, 2, 3],
+        [40, 2, 5],
+      ],
+    )
+  })
 })
