@@ -32,12 +32,20 @@ export function compileSource(source: SourceNode, plan: Plan): Push {
   return value => (value === null ? pushNull : push)(value)
 }
 
-/** The handler of a timer with all that follows it; the row is already at hand. */
-export function compileTimer(node: TimerNode, plan: Plan): (row: unknown) => void {
+/** With all that follows it; the row is already at hand. */
+export interface TimerHandler {
+  (row: unknown): void
+  /** After it threw, and was undone. */
+  abandon?: () => void
+}
+
+export function compileTimer(node: TimerNode, plan: Plan): TimerHandler {
   const { context } = plan
   if (node.operator !== undefined) {
     const operator = makeOperator(node.operator, plan)
-    return () => operator.timer(node.table, node.timer)
+    const handler: TimerHandler = () => operator.timer(node.table, node.timer)
+    if (operator.abandon !== undefined) handler.abandon = () => operator.abandon!(node.table, node.timer)
+    return handler
   }
   const handle = node.handle
   const next = node.next.length === 0 ? null : compileAll(node.next, plan)

@@ -91,6 +91,8 @@ export interface Operator {
   push(value: unknown, input: number): void
   /** A timer of one of its tables, whose row is at hand. The context has the bytes of the row's key. */
   timer(table: TableNode, timer: string): void
+  /** Its `timer` threw, and was undone: what it kept for that is put away, and nothing told. The context is as for `timer`. */
+  abandon?(table: TableNode, timer: string): void
 }
 
 /** The way into an operator that has several inputs. */

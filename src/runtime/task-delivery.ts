@@ -6,7 +6,7 @@ import type { DueEvent } from '../delivery/due-event.ts'
 import { DESTINATION_HEADER } from '../delivery/intake.ts'
 import { DESTINATIONS, DUE, latestTable, SEEN } from '../delivery/tables.ts'
 import { AldebaranError } from '../errors.ts'
-import { makeOutlets, type Push } from '../pipeline/compile.ts'
+import { makeOutlets, type Push, type TimerHandler } from '../pipeline/compile.ts'
 import type { SourceNode } from '../pipeline/node.ts'
 import type { TaskContext } from '../pipeline/task-context.ts'
 import type { TaskTable } from '../state/contract.ts'
@@ -15,8 +15,6 @@ import type { Outputs } from './outputs.ts'
 import type { TaskEnvironment } from './task-environment.ts'
 import type { TaskPlan } from './task-plan.ts'
 import type { TaskState } from './task-state.ts'
-
-type TimerHandler = (row: unknown) => void
 
 export interface TaskDelivery {
   readonly courier: Courier

@@ -1,3 +1,4 @@
+import type { TimerHandler } from '../pipeline/compile.ts'
 import type { TaskContext } from '../pipeline/task-context.ts'
 import { ByteWriter } from '../schema/byte-writer.ts'
 import type { TimerKind } from '../state/contract.ts'
@@ -13,7 +14,7 @@ const TIMERS_AT_ONCE = 1000
 const NOTHING = Buffer.alloc(0)
 const nothingToRepeat = (): void => {}
 
-export type TimerHandlers = ReadonlyMap<TaskState, ReadonlyMap<string, (row: unknown) => void>>
+export type TimerHandlers = ReadonlyMap<TaskState, ReadonlyMap<string, TimerHandler>>
 
 /** Runs the timers of a task that are due, some at a time. */
 export class TimerRunner {
@@ -95,7 +96,19 @@ export class TimerRunner {
         table.nextDue(kind, now)
         this.#enterTimer(state, now)
         this.#timerDeadLetter(state, table.dueTimer, error)
+        this.#abandon(handlers.get(table.dueTimer)!)
       }
+    }
+  }
+
+  #abandon({ abandon }: TimerHandler): void {
+    if (abandon === undefined) return
+    this.#undo.savepoint()
+    try {
+      abandon()
+    } catch (error) {
+      this.#undo.rollback()
+      if (blocks(error)) throw error
     }
   }
 

@@ -3,7 +3,7 @@ import type { Schema } from '../../schema/schema.ts'
 import type { TaskTable } from '../../state/contract.ts'
 import type { CompiledAggregates } from '../aggregates/compile-aggregates.ts'
 import { CompositeKeyBytes, NUMBER_BYTES } from '../composite-key.ts'
-import type { OperatorParts } from '../node.ts'
+import type { OperatorParts, TableNode } from '../node.ts'
 import type { TaskContext } from '../task-context.ts'
 
 /** `early`: before the window has ended; `onTime`: when it has; `late`: again, for records that came after that. */
@@ -31,6 +31,7 @@ export abstract class WindowOperator {
   readonly #emit: (value: unknown) => void
   readonly #key: Schema<unknown>
   readonly #isOfEvents: boolean
+  #isSilent = false
 
   constructor({ context, emit, tooLate }: OperatorParts, { key, aggregates, clock }: WindowRules) {
     this.context = context
@@ -57,6 +58,18 @@ export abstract class WindowOperator {
     return table.locate(rowKey.bytes, 0, rowKey.end)
   }
 
+  abstract timer(table: TableNode, timer: string): void
+
+  /** What follows could not take the result: the window ends without it. */
+  abandon(table: TableNode, timer: string): void {
+    this.#isSilent = true
+    try {
+      this.timer(table, timer)
+    } finally {
+      this.#isSilent = false
+    }
+  }
+
   /** After a timer: the context has the key of the row, and gets that of the stream. Returns the number of the row. */
   protected enterRow(): number {
     const { context } = this
@@ -69,6 +82,7 @@ export abstract class WindowOperator {
 
   /** The timestamp of the value at hand is what it was when this returns. */
   protected tell(result: Record<string, unknown>, start: number, end: number, timestamp: number, timing: Timing): void {
+    if (this.#isSilent) return
     const { context } = this
     const before = context.timestamp
     result.windowStart = start

@@ -186,6 +186,37 @@ describe('tumbling and hopping windows', () => {
   })
 })
 
+describe('what follows throws', () => {
+  for (const [name, window, records] of [
+    ['tumbling', tumbling(20), 2],
+    ['session', session(5), 2],
+    ['rolling', rolling(20), 2],
+  ] as const) {
+    test(`a result of ${name} windows becomes a dead letter, and nothing of it stays`, async () => {
+      const p = pipeline('p')
+      p.from(input, { idleAfter: false, maxAhead: false })
+        .window('w', window)
+        .aggregate({ sum: summed(one => one.n) })
+        .each(({ sum }) => {
+          if (sum === 13) throw new Error('bad luck')
+        })
+      const driver = await drive(application('a', { pipelines: [p] }), { startMs: START })
+      driver.send(input, 'bad', { n: 13 }, START)
+      driver.send(input, 'good', { n: 1 }, START)
+      driver.send(input, 'flush', { n: 0 }, FLUSH)
+      assert.deepEqual(
+        driver.deadLetters().map(({ code, timer }) => [code, timer?.split('/')[0]]),
+        [['HANDLER_THREW', 'w']],
+      )
+      driver.send(input, 'flush', { n: 0 }, FLUSH + 10_000)
+      const keys = driver.rows('p', 'w').map(({ key }) => (key as { key: string }).key)
+      assert.ok(keys.length <= records && keys.every(key => key === 'flush'), String(keys))
+      const heads = name === 'tumbling' ? [] : driver.rows('p', 'w-keys')
+      assert.ok(heads.every(({ key }) => (key as { key: string }).key === 'flush'))
+    })
+  }
+})
+
 describe('session windows', () => {
   test('are what lies within the gap, whatever the order', async () => {
     await fc.assert(
@@ -347,13 +378,13 @@ describe('rolling and sliding windows', () => {
     )
   })
 
-  test('a record whose result cannot be told makes a dead letter and is in no window, and those behind it are', async () => {
+  test('a record whose own result cannot be told makes a dead letter, and counts for those behind it', async () => {
     const p = pipeline('p')
     p.from(input, { outOfOrderness: DISORDER, idleAfter: false, maxAhead: false })
       .window('w', rolling(25))
       .aggregate({ count: counted(), sum: summed(one => one.n), max: highest(one => one.n) })
       .map(({ windowStart: start, windowEnd: end, timing, count, sum, max }) => {
-        if (max === 100) throw new Error('bad luck')
+        if (sum === 101) throw new Error('bad luck')
         return { start, end, timing, count, sum, max }
       })
       .to(told)
@@ -364,6 +395,7 @@ describe('rolling and sliding windows', () => {
       [2, 30],
       [3, 40],
       [0, 200],
+      [0, 300],
     ] as const) {
       driver.send(input, 'a', { n }, at)
     }
@@ -375,8 +407,9 @@ describe('rolling and sliding windows', () => {
       driver.outputs(told).map(({ value }) => [value!.end, value!.count, value!.sum]),
       [
         [10, 1, 1],
-        [30, 2, 3],
-        [40, 2, 5],
+        [30, 3, 103],
+        [40, 3, 105],
+        [200, 1, 0],
       ],
     )
   })
