@@ -119,8 +119,9 @@ function checkFile(file: string, readOnly: boolean): void {
 /** Another process may be writing: what is found is true only if nothing was committed meanwhile. */
 function headDamage(descriptor: number): string | null {
   for (;;) {
+    const meta = fstatSync(descriptor).size < META_BYTES ? null : newestMeta(descriptor)
+    // After what it says: a writer makes the file longer first.
     const { size } = fstatSync(descriptor)
-    const meta = size < META_BYTES ? null : newestMeta(descriptor)
     const problem = problemOf(descriptor, size)
     if (problem === null || meta === null || newestMeta(descriptor).equals(meta)) return problem
   }
