@@ -2,6 +2,7 @@ import type { Log, PartitionReader } from '../log/contract.ts'
 import type { Push } from '../pipeline/compile.ts'
 import type { SourceNode } from '../pipeline/node.ts'
 import { BatchCursor } from '../record/batch-cursor.ts'
+import { murmur2 } from '../record/partitioner.ts'
 import type { Schema } from '../schema/schema.ts'
 import { inputTime, MARK_HEADER, RelayedTime, SourceTime } from '../time/input-time.ts'
 import { formatStoredTime, parseStoredTime } from '../time/stored-time.ts'
@@ -110,7 +111,9 @@ export class TaskInput {
     const { time, cursor } = this
     if (!(time instanceof SourceTime)) return
     time.checkAhead(timestamp, now)
-    if (timestamp > time.newest) time.saw(timestamp, hashOf(cursor.bytes, cursor.keyStart, cursor.keyEnd))
+    if (timestamp <= time.newest) return
+    const { bytes, keyStart, keyEnd } = cursor
+    time.saw(timestamp, keyStart < 0 || !time.isJump(timestamp) ? 0 : murmur2(bytes, keyStart, keyEnd))
   }
 
   /** Takes the record at hand for a mark of a watermark; false: it is none. */
@@ -149,12 +152,4 @@ export class TaskInput {
   close(): void {
     this.reader.close()
   }
-}
-
-/** Tells keys apart well enough: FNV-1a. 0: there is no key. */
-function hashOf(bytes: Buffer, start: number, end: number): number {
-  if (start < 0) return 0
-  let hash = 0x811c9dc5
-  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193)
-  return hash
 }

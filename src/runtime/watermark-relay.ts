@@ -37,8 +37,7 @@ export class WatermarkRelay {
 
   /** Sends marks if something has changed and it is time. Between savepoints: they are not undone. */
   tell(watermark: number, isIdle: boolean, now: number): boolean {
-    if (watermark === this.#told.watermark && isIdle === this.#told.isIdle) return false
-    if (this.dueAt(isIdle, now) > now) return false
+    if (!this.hasNews(watermark, isIdle) || this.dueAt(isIdle, now) > now) return false
     if (isIdle && !this.#told.isIdle) this.#idleSince = now
     this.#told = { watermark, isIdle }
     this.#toldAt = now

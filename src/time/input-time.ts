@@ -88,10 +88,15 @@ export class SourceTime implements InputTime {
     )
   }
 
-  /** A record, or the newest one of a batch that needs no care. `key`: a hash, to tell witnesses apart. */
+  /** It needs witnesses. */
+  isJump(timestamp: number): boolean {
+    return this.newest !== NONE && timestamp - this.newest > this.rules.maxJump
+  }
+
+  /** A record, or the newest one of a batch that needs no care. `key`: of a jump, a hash to tell witnesses apart. */
   saw(timestamp: number, key: number): void {
     if (timestamp <= this.newest) return
-    if (this.newest === NONE || timestamp - this.newest <= this.rules.maxJump) {
+    if (!this.isJump(timestamp)) {
       this.#move(timestamp)
       return
     }

@@ -21,11 +21,12 @@ import type { StartedSource } from '../../runtime/source.ts'
 import type { SourceState } from '../../runtime/source-state.ts'
 import type { Running } from '../../runtime/start.ts'
 import type { Report } from '../../runtime/worker-host.ts'
-import { Alarm } from './alarm.ts'
+import type { Alarm } from './alarm.ts'
 import { PostgresConnection } from './connection.ts'
 import type { PostgresAddress } from './connection-url.ts'
 import type { OutboxRecord, OutboxRow } from './outbox-record.ts'
 import type { OutboxStatements } from './outbox-statements.ts'
+import { SessionKeeper } from './session-keeper.ts'
 
 export interface RelayPlan {
   readonly name: string
@@ -47,30 +48,20 @@ interface Rejected {
   readonly errors: string[]
 }
 
-const FIRST_PAUSE_MS = 250
 const LONGEST_PAUSE_MS = 15_000
 /** A unit of the log, and all that a transaction should hold; bytes. */
 const UNIT_BYTES = 2 ** 20
 const BATCH_BYTES = 2 ** 24
 /** The first transaction takes so many rows, while it is not known how large they are. */
 const FIRST_ROWS = 50
-/** What is under way gets so long to end, and then to be cut off; ms. */
-const STOP_MS = 5000
 const UNDEFINED_TABLE = '42P01'
 const LONGEST_ERROR = 2000
 
 export class OutboxRelay implements StartedSource {
   readonly #plan: RelayPlan
   readonly #running: Running
-  readonly #report: Report
-  readonly #ended: Promise<void>
-  /** Rung by what comes from the connection, and by `stop`. */
-  #alarm = new Alarm()
+  readonly #keeper: SessionKeeper
   #connection: PostgresConnection | null = null
-  #isStopping = false
-  #failures = 0
-  #status: SourceState['status'] = 'waiting'
-  #problem: AldebaranError | null = null
   #records = 0
   #rejected = 0
   #newestAt: number | null = null
@@ -81,66 +72,58 @@ export class OutboxRelay implements StartedSource {
   constructor(plan: RelayPlan, running: Running, report: Report) {
     this.#plan = plan
     this.#running = running
-    this.#report = report
     this.#rows = Math.min(plan.batch, FIRST_ROWS)
-    this.#ended = this.#run()
+    this.#keeper = new SessionKeeper(
+      {
+        kind: 'source',
+        name: plan.name,
+        table: plan.table,
+        database: plan.address.label,
+        messages: {
+          running: 'the source takes rows in',
+          standby: 'the source stands by: another one has its lock',
+        },
+        longestPauseMs: LONGEST_PAUSE_MS,
+        serve: alarm => this.#serve(alarm),
+        cut: () => this.#connection?.destroy(),
+      },
+      report,
+    )
+    this.#keeper.start()
   }
 
   state(): SourceState {
-    const { message, code, remedy } = this.#problem ?? {}
+    const { status, problem } = this.#keeper.state()
     const age = this.#oldestAt === null ? null : Math.max(0, this.#running.clock.now() - this.#oldestAt)
     return {
-      status: this.#status,
-      problem: message === undefined ? null : { code: code ?? null, message, remedy: remedy ?? null },
+      status,
+      problem,
       records: this.#records,
       rejected: this.#rejected,
       newestAt: this.#newestAt,
-      oldestAgeMs: this.#status === 'running' ? (age ?? 0) : age,
+      oldestAgeMs: status === 'running' ? (age ?? 0) : age,
     }
   }
 
-  async stop(): Promise<void> {
-    this.#isStopping = true
-    this.#alarm.ring()
-    const cut = setTimeout(() => this.#connection?.destroy(), STOP_MS)
-    // A log that does not answer ends what waits for it when it is closed, which comes after this.
-    const givenUp = Promise.withResolvers<void>()
-    const giveUp = setTimeout(givenUp.resolve, 2 * STOP_MS)
-    await Promise.race([this.#ended, givenUp.promise])
-    clearTimeout(cut)
-    clearTimeout(giveUp)
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#isStopping) {
-      try {
-        await this.#session()
-      } catch (error) {
-        if (this.#isStopping) return
-        // What rings from now on is not of the connection that was lost.
-        this.#alarm = new Alarm()
-        this.#fail(error)
-        const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++)
-        await this.#alarm.wait(pause * (0.75 + Math.random() / 2))
-      }
-    }
+  stop(): Promise<void> {
+    return this.#keeper.stop()
   }
 
   /** Returns when it is to stop. */
-  async #session(): Promise<void> {
+  async #serve(alarm: Alarm): Promise<void> {
+    const keeper = this.#keeper
     const { address, name, pollMs } = this.#plan
-    const alarm = this.#alarm
     const application = `aldebaran ${this.#running.application.name} ${name}`
     const connection = await PostgresConnection.open(address, application, () => alarm.ring())
     this.#connection = connection
     try {
       await this.#prepare(connection)
-      while (!this.#isStopping && !(await this.#lock(connection))) await alarm.wait(pollMs)
+      while (!keeper.isStopping && !(await this.#lock(connection))) await alarm.wait(pollMs)
       const producer = new Producer(this.#running.log, this.#running.clock)
-      while (!this.#isStopping) {
+      while (!keeper.isStopping) {
         const isMore = await this.#batch(connection, producer)
-        this.#succeed('running')
-        if (!isMore && !this.#isStopping) await alarm.wait(pollMs)
+        keeper.succeed('running')
+        if (!isMore && !keeper.isStopping) await alarm.wait(pollMs)
       }
     } finally {
       this.#connection = null
@@ -166,7 +149,7 @@ export class OutboxRelay implements StartedSource {
     const { rows } = await connection.query<{ held: boolean | null }>(lock, lockValues)
     if (rows[0]?.held === true) return true
     this.#oldestAt = null
-    this.#succeed('standby')
+    this.#keeper.succeed('standby')
     return false
   }
 
@@ -243,36 +226,6 @@ export class OutboxRelay implements StartedSource {
         'trigger may keep rows',
       { table },
     )
-  }
-
-  #succeed(status: 'running' | 'standby'): void {
-    const { name, table } = this.#plan
-    if (status !== this.#status) {
-      const message =
-        status === 'running' ? 'the source takes rows in' : 'the source stands by: another one has its lock'
-      this.#report('info', message, { source: name, table })
-    }
-    this.#status = status
-    this.#problem = null
-    this.#failures = 0
-  }
-
-  #fail(error: unknown): void {
-    const { name, table, address } = this.#plan
-    const problem = error instanceof AldebaranError ? error : new AldebaranError('INTERNAL', messageOf(error))
-    // It is told once: the state has it as long as it lasts.
-    if (problem.message !== this.#problem?.message) {
-      this.#report(problem.fate === 'retry' ? 'warn' : 'error', 'the source waits, and tries again', {
-        source: name,
-        table,
-        database: address.label,
-        code: problem.code,
-        error: problem.message,
-        remedy: problem.remedy,
-      })
-    }
-    this.#status = 'waiting'
-    this.#problem = problem
   }
 }
 

@@ -15,20 +15,19 @@
  * 4. A failure has one way out: see the drawing. What PostgreSQL refuses because of a row is no failure.
  * 5. At most one batch is being written, and those that fill have `bytes` together, and a record more.
  */
-import { AldebaranError, messageOf } from '../../errors.ts'
 import type { StartedSource } from '../../runtime/source.ts'
 import type { SourceState } from '../../runtime/source-state.ts'
 import type { Running } from '../../runtime/start.ts'
 import type { Report } from '../../runtime/worker-host.ts'
-import { Alarm } from './alarm.ts'
+import type { Alarm } from './alarm.ts'
 import type { DatabaseSession } from './database.ts'
+import { SessionKeeper } from './session-keeper.ts'
 import type { SinkFeed } from './sink-feed.ts'
 import { SinkLetters } from './sink-letters.ts'
 import type { SinkPlan } from './sink-plan.ts'
 import { openFeeds, setUp, takeLock } from './sink-start.ts'
 import { writeBatch } from './sink-write.ts'
 
-const FIRST_PAUSE_MS = 250
 const LONGEST_PAUSE_MS = 5000
 /** One that stands by asks so often for the lock. */
 const LOCK_EVERY_MS = 1000
@@ -36,23 +35,15 @@ const LOCK_EVERY_MS = 1000
 const LOOK_MS = 1000
 /** A session that has nothing to do is used this often: it would be ended, and its end would not be noticed. */
 const ALIVE_EVERY_MS = 10_000
-/** What is under way gets so long to end, and then to be cut off. */
-const STOP_MS = 5000
 
 export class SinkWriter implements StartedSource {
   readonly #plan: SinkPlan
   readonly #running: Running
-  readonly #report: Report
+  readonly #keeper: SessionKeeper
   readonly #letters: SinkLetters
   /** What its positions are found by. */
   readonly #sink: string
-  readonly #ended: Promise<void>
-  #alarm = new Alarm()
   #session: DatabaseSession | null = null
-  #isStopping = false
-  #failures = 0
-  #status: SourceState['status'] = 'waiting'
-  #problem: AldebaranError | null = null
   #records = 0
   #rejected = 0
   #newestAt: number | null = null
@@ -65,58 +56,47 @@ export class SinkWriter implements StartedSource {
   constructor(plan: SinkPlan, running: Running, report: Report) {
     this.#plan = plan
     this.#running = running
-    this.#report = report
     this.#sink = `${running.application.name}.${plan.name}`
     this.#letters = new SinkLetters(plan.name, plan.topic.name, running)
-    this.#ended = this.#run()
+    this.#keeper = new SessionKeeper(
+      {
+        kind: 'sink',
+        name: plan.name,
+        table: plan.table,
+        database: plan.database.label,
+        messages: { running: 'the sink writes', standby: 'the sink stands by: another process writes' },
+        longestPauseMs: LONGEST_PAUSE_MS,
+        serve: alarm => this.#serve(alarm),
+        cut: () => this.#session?.destroy(),
+      },
+      report,
+    )
+    this.#keeper.start()
   }
 
   state(): SourceState {
-    const { message, code, remedy } = this.#problem ?? {}
+    const { status, problem } = this.#keeper.state()
     const age = this.#oldestAt === null ? null : Math.max(0, this.#running.clock.now() - this.#oldestAt)
     return {
-      status: this.#status,
-      problem: message === undefined ? null : { code: code ?? null, message, remedy: remedy ?? null },
+      status,
+      problem,
       records: this.#records,
       rejected: this.#rejected,
       newestAt: this.#newestAt,
-      oldestAgeMs: this.#status === 'running' ? (age ?? 0) : age,
+      oldestAgeMs: status === 'running' ? (age ?? 0) : age,
       lag: this.#feeds.length === 0 ? null : this.#feeds.reduce((sum, feed) => sum + feed.lag, 0),
     }
   }
 
   async stop(): Promise<void> {
-    this.#isStopping = true
-    this.#alarm.ring()
-    const cut = setTimeout(() => this.#session?.destroy(), STOP_MS)
-    // A log that does not answer ends what waits for it when it is closed, which comes after this.
-    const givenUp = Promise.withResolvers<void>()
-    const giveUp = setTimeout(givenUp.resolve, 2 * STOP_MS)
-    await Promise.race([this.#ended, givenUp.promise])
-    clearTimeout(cut)
-    clearTimeout(giveUp)
+    await this.#keeper.stop()
     this.#closeFeeds()
   }
 
-  async #run(): Promise<void> {
-    while (!this.#isStopping) {
-      try {
-        await this.#serve()
-      } catch (error) {
-        if (this.#isStopping) return
-        // What rings from now on is not of the session that was lost.
-        this.#alarm = new Alarm()
-        this.#fail(error)
-        const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++)
-        await this.#alarm.wait(pause * (0.75 + Math.random() / 2))
-      }
-    }
-  }
-
   /** Returns when it is to stop. */
-  async #serve(): Promise<void> {
+  async #serve(alarm: Alarm): Promise<void> {
     const plan = this.#plan
-    const alarm = this.#alarm
+    const keeper = this.#keeper
     let isLost = false
     const session = await plan.database.connect(`aldebaran ${this.#sink}`, () => {
       isLost = true
@@ -125,16 +105,16 @@ export class SinkWriter implements StartedSource {
     this.#session = session
     try {
       await session.query(plan.statements.session)
-      while (!this.#isStopping && !(await takeLock(plan, this.#sink, session))) {
+      while (!keeper.isStopping && !(await takeLock(plan, this.#sink, session))) {
         this.#standBy()
         await alarm.wait(LOCK_EVERY_MS)
       }
-      if (this.#isStopping) return
+      if (keeper.isStopping) return
       await setUp(plan, session)
       this.#closeFeeds()
       this.#feeds = await openFeeds(plan, this.#sink, this.#running.log, session)
       this.#usedAt = this.#running.clock.now()
-      this.#succeed('running')
+      keeper.succeed('running')
       await this.#pump(session, alarm, () => isLost)
     } finally {
       this.#session = null
@@ -148,7 +128,7 @@ export class SinkWriter implements StartedSource {
     // What is being written ends before anything else is written, and before the session is given up.
     let writing: Promise<void> | null = null
     try {
-      while (!this.#isStopping) {
+      while (!this.#keeper.isStopping) {
         let isMore = false
         for (const feed of this.#feeds) {
           const isFull = feed.fill(rows, this.#room(feed), clock.now())
@@ -157,7 +137,7 @@ export class SinkWriter implements StartedSource {
           if (batch === null || !(isFull || clock.now() - batch.since >= waitMs)) continue
           feed.take()
           if (writing !== null) await writing
-          if (this.#isStopping) break
+          if (this.#keeper.isStopping) break
           writing = this.#write(session, feed, batch)
           writing.catch(() => {})
           this.#noteOldest(batch.oldest)
@@ -223,7 +203,7 @@ export class SinkWriter implements StartedSource {
           this.#usedAt = clock.now()
           if (rows > 0) this.#newestAt = this.#usedAt
           // The first failure after a success is tried again soon.
-          this.#failures = 0
+          this.#keeper.progress()
         },
       },
       batch,
@@ -245,35 +225,6 @@ export class SinkWriter implements StartedSource {
   #standBy(): void {
     this.#closeFeeds()
     this.#oldestAt = null
-    this.#succeed('standby')
-  }
-
-  #succeed(status: 'running' | 'standby'): void {
-    const { name, table } = this.#plan
-    if (status !== this.#status) {
-      const message = status === 'running' ? 'the sink writes' : 'the sink stands by: another process writes'
-      this.#report('info', message, { sink: name, table })
-    }
-    this.#status = status
-    this.#problem = null
-    this.#failures = 0
-  }
-
-  #fail(error: unknown): void {
-    const { name, table, database } = this.#plan
-    const problem = error instanceof AldebaranError ? error : new AldebaranError('INTERNAL', messageOf(error))
-    // It is told once: the state has it as long as it lasts.
-    if (problem.message !== this.#problem?.message) {
-      this.#report(problem.fate === 'retry' ? 'warn' : 'error', 'the sink waits, and tries again', {
-        sink: name,
-        table,
-        database: database.label,
-        code: problem.code,
-        error: problem.message,
-        remedy: problem.remedy,
-      })
-    }
-    this.#status = 'waiting'
-    this.#problem = problem
+    this.#keeper.succeed('standby')
   }
 }

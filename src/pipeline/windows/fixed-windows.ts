@@ -16,8 +16,6 @@ export class FixedWindows extends WindowOperator implements Operator {
   readonly #size: number
   readonly #every: number
   readonly #offset: number
-  readonly #lateness: number
-  readonly #early: number
 
   constructor(parts: OperatorParts, rules: WindowRules, window: FixedWindow) {
     super(parts, rules)
@@ -25,8 +23,6 @@ export class FixedWindows extends WindowOperator implements Operator {
     this.#size = window.size
     this.#every = window.every
     this.#offset = window.offset
-    this.#lateness = rules.lateness
-    this.#early = rules.early
   }
 
   push(value: unknown): void {
@@ -34,12 +30,12 @@ export class FixedWindows extends WindowOperator implements Operator {
     const size = this.#size
     const every = this.#every
     const first = Math.floor((time - this.#offset) / every) * every + this.#offset
-    if (first + size + this.#lateness <= watermark) {
+    if (first + size + this.lateness <= watermark) {
       this.tooLate(value)
       return
     }
     for (let start = first; start > time - size; start -= every) {
-      if (start + size + this.#lateness <= watermark) return
+      if (start + size + this.lateness <= watermark) return
       this.#add(value, start, watermark)
     }
   }
@@ -57,8 +53,8 @@ export class FixedWindows extends WindowOperator implements Operator {
       return
     }
     const result = this.aggregates.result(row)
-    if (this.#lateness === 0) row.delete()
-    else this.#keep(row, end)
+    if (this.lateness === 0) row.delete()
+    else this.keep(row, end + this.lateness)
     this.tell(result, start, end, end - 1, 'onTime')
   }
 
@@ -70,16 +66,8 @@ export class FixedWindows extends WindowOperator implements Operator {
     if (isNew) row.close = end
     if (end <= watermark) {
       // Its end has passed: there is nobody to wait for.
-      if (!row.told) this.#keep(row, end)
+      if (!row.told) this.keep(row, end + this.lateness)
       this.tell(this.aggregates.result(row), start, end, end - 1, 'late')
-    } else if (this.#early !== Number.POSITIVE_INFINITY && row.early === 0) {
-      row.early = this.context.now + this.#early
-    }
-  }
-
-  #keep(row: WindowRow, end: number): void {
-    row.told = true
-    row.close = end + this.#lateness
-    if (this.#early !== Number.POSITIVE_INFINITY) row.early = 0
+    } else this.awaitEarly(row)
   }
 }

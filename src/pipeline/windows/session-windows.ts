@@ -11,8 +11,6 @@ import type { TaskTable } from '../../state/contract.ts'
 import type { Operator, OperatorParts, TableNode } from '../node.ts'
 import { WindowOperator, type WindowRow, type WindowRules } from './window-operator.ts'
 
-/** Number behind the key in the row of a key. */
-const HEAD = 0
 /** A start that no session has: none follows. */
 const NONE = -Number.MAX_SAFE_INTEGER
 
@@ -20,16 +18,12 @@ export class SessionWindows extends WindowOperator implements Operator {
   readonly #sessions: TaskTable
   readonly #heads: TaskTable
   readonly #gap: number
-  readonly #lateness: number
-  readonly #early: number
 
   constructor(parts: OperatorParts, rules: WindowRules, gap: number) {
     super(parts, rules)
     this.#sessions = parts.tables[0]!
     this.#heads = parts.tables[1]!
     this.#gap = gap
-    this.#lateness = rules.lateness
-    this.#early = rules.early
   }
 
   push(value: unknown): void {
@@ -52,7 +46,7 @@ export class SessionWindows extends WindowOperator implements Operator {
       }
       after = row.next
     }
-    if (last + gap + this.#lateness < watermark) {
+    if (last + gap + this.lateness < watermark) {
       this.tooLate(value)
       return
     }
@@ -63,9 +57,8 @@ export class SessionWindows extends WindowOperator implements Operator {
     row.next = after
     const isOver = last + gap < watermark
     row.told = isOver
-    row.close = last + gap + 1 + (isOver ? this.#lateness : 0)
-    if (!isOver && this.#early !== Number.POSITIVE_INFINITY && row.early === 0)
-      row.early = this.context.now + this.#early
+    row.close = last + gap + 1 + (isOver ? this.lateness : 0)
+    if (!isOver) this.awaitEarly(row)
     const result = isOver || replaces.length > 0 ? this.aggregates.result(row) : null
     this.#link(before, start)
     if (result === null) return
@@ -83,12 +76,8 @@ export class SessionWindows extends WindowOperator implements Operator {
     }
     const wasTold = row.told as boolean
     const result = wasTold ? null : this.aggregates.result(row)
-    if (wasTold || this.#lateness === 0) this.#remove(start)
-    else {
-      row.told = true
-      row.close = last + this.#gap + 1 + this.#lateness
-      if (this.#early !== Number.POSITIVE_INFINITY) row.early = 0
-    }
+    if (wasTold || this.lateness === 0) this.#remove(start)
+    else this.keep(row, last + this.#gap + 1 + this.lateness)
     if (result !== null) this.tell({ ...result, replaces: [] }, start, last, last, 'onTime')
   }
 
@@ -107,12 +96,12 @@ export class SessionWindows extends WindowOperator implements Operator {
   }
 
   #first(): number {
-    const head = this.locate(this.#heads, HEAD)
+    const head = this.locateKey(this.#heads)
     return head.exists ? head.first : NONE
   }
 
   #link(before: number, start: number): void {
-    if (before === NONE) this.locate(this.#heads, HEAD).first = start
+    if (before === NONE) this.locateKey(this.#heads).first = start
     else this.locate(this.#sessions, before).next = start
   }
 
@@ -121,7 +110,7 @@ export class SessionWindows extends WindowOperator implements Operator {
     ;(this.#sessions.row as WindowRow).delete()
     const first = this.#first()
     if (first === start) {
-      const head = this.locate(this.#heads, HEAD)
+      const head = this.locateKey(this.#heads)
       if (next === NONE) head.delete()
       else head.first = next
       return

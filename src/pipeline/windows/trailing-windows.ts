@@ -20,8 +20,7 @@ import type { Operator, OperatorParts } from '../node.ts'
 import type { TrailingWindow } from './window.ts'
 import { WindowOperator, type WindowRow, type WindowRules } from './window-operator.ts'
 
-/** Number behind the key in the row of a key; those of records are from 1. */
-const HEAD = 0
+/** Records have numbers from 1 on. */
 const NONE = 0
 
 export class TrailingWindows extends WindowOperator implements Operator {
@@ -30,7 +29,6 @@ export class TrailingWindows extends WindowOperator implements Operator {
   readonly #size: number
   readonly #includesStart: boolean
   readonly #tellsExits: boolean
-  readonly #lateness: number
   readonly #value: Schema<unknown> | null
   readonly #bytes = new ByteWriter(256)
 
@@ -41,24 +39,23 @@ export class TrailingWindows extends WindowOperator implements Operator {
     this.#size = window.size
     this.#includesStart = window.includesStart
     this.#tellsExits = window.tellsExits
-    this.#lateness = rules.lateness
     this.#value = value
   }
 
   push(value: unknown): void {
     const { time, watermark } = this
-    if (time + this.#lateness < watermark) {
+    if (time + this.lateness < watermark) {
       this.tooLate(value)
       return
     }
-    const key = this.locate(this.#keys, HEAD)
+    const key = this.locateKey(this.#keys)
     key.newest++
     key.waiting++
     const row = this.locate(this.#records, key.newest)
     row.time = time
     this.aggregates.itemsOf(value, this.context, row)
     if (this.#value !== null) row.value = this.#encoded(value)
-    row.due = Math.max(1, time + 1 + this.#lateness)
+    row.due = Math.max(1, time + 1 + this.lateness)
   }
 
   timer(): void {
@@ -73,7 +70,7 @@ export class TrailingWindows extends WindowOperator implements Operator {
     const value = this.#value === null ? undefined : this.#decoded(row.value)
     const size = this.#size
     row.hasEntered = true
-    row.due = Math.max(1, time + size + (this.#includesStart ? 3 : 2) + this.#lateness)
+    row.due = Math.max(1, time + size + (this.#includesStart ? 3 : 2) + this.lateness)
     if (this.#tellsExits) this.#tellExitsBefore(time)
     this.#drop(this.#includesStart ? time - size - 1 : time - size)
     // Located by what was done last, and there, for this record was waiting.
@@ -91,7 +88,7 @@ export class TrailingWindows extends WindowOperator implements Operator {
 
   #tellExitsBefore(time: number): void {
     for (;;) {
-      const first = this.locate(this.#keys, HEAD).first as number
+      const first = this.locateKey(this.#keys).first as number
       if (first === NONE) return
       const oldest = this.locate(this.#records, first).time as number
       if (oldest + this.#size + 1 >= time) return
@@ -104,12 +101,12 @@ export class TrailingWindows extends WindowOperator implements Operator {
     if (!isLeft || !this.#tellsExits) return
     const start = time + 1
     const end = start + this.#size
-    this.tell(this.aggregates.result(this.locate(this.#keys, HEAD)), start, end, end, 'onTime')
+    this.tell(this.aggregates.result(this.locateKey(this.#keys)), start, end, end, 'onTime')
   }
 
   /** Takes out what is not newer than `time`. Returns whether anything is still in the window. */
   #drop(time: number): boolean {
-    const key = this.locate(this.#keys, HEAD)
+    const key = this.locateKey(this.#keys)
     const before = key.first as number
     const last = key.last as number
     let first = before

@@ -131,7 +131,7 @@ function makeOperator({ window, settings }: WindowPlan, parts: OperatorParts, ru
 }
 
 function tablesOf(plan: WindowPlan, { aggregates: { fields, items }, clock, early }: WindowRules): TableNode[] {
-  const { name, window, settings } = plan
+  const { from, name, window, settings } = plan
   const ends = { close: clock, ...(early === Number.POSITIVE_INFINITY ? {} : { early: 'processing' as const }) }
   switch (window.kind) {
     case 'fixed':
@@ -139,21 +139,28 @@ function tablesOf(plan: WindowPlan, { aggregates: { fields, items }, clock, earl
     case 'session':
       return [
         table(plan, name, { last: t.long, next: t.long, told: t.boolean, ...fields }, ends),
-        table(plan, `${name}-keys`, { first: t.long }, {}),
+        table(plan, `${name}-keys`, { first: t.long }, {}, from.key),
       ]
     case 'trailing': {
       const value = settings.value === undefined ? {} : { value: t.bytes }
       const record = { time: t.long, next: t.long, hasEntered: t.boolean, ...items, ...value }
       const key = { newest: t.long, waiting: t.int, first: t.long, last: t.long, ...fields }
-      return [table(plan, name, record, { due: clock }), table(plan, `${name}-keys`, key, {})]
+      return [table(plan, name, record, { due: clock }), table(plan, `${name}-keys`, key, {}, from.key)]
     }
   }
 }
 
-function table({ from, settings }: WindowPlan, name: string, fields: Fields, timers: Timers): TableNode {
+/** `key`: by default that of the stream with a number behind it. */
+function table(
+  { from, settings }: WindowPlan,
+  name: string,
+  fields: Fields,
+  timers: Timers,
+  key: Schema<unknown> = compositeKey(from.key) as Schema<unknown>,
+): TableNode {
   const definition: TableDefinition = {
     name,
-    key: compositeKey(from.key) as Schema<unknown>,
+    key,
     fields,
     timers,
     store: settings.store ?? 'memory',

@@ -2,7 +2,7 @@
 import type { Schema } from '../../schema/schema.ts'
 import type { TaskTable } from '../../state/contract.ts'
 import type { CompiledAggregates } from '../aggregates/compile-aggregates.ts'
-import { CompositeKeyBytes, NUMBER_BYTES } from '../composite-key.ts'
+import { CompositeKeyBytes, NUMBER_BYTES, numberOf } from '../composite-key.ts'
 import type { OperatorParts, TableNode } from '../node.ts'
 import type { TaskContext } from '../task-context.ts'
 
@@ -28,15 +28,20 @@ export abstract class WindowOperator {
   protected readonly aggregates: CompiledAggregates<unknown>
   protected readonly rowKey = new CompositeKeyBytes()
   protected readonly tooLate: (value: unknown) => void
+  /** ms that a window is kept after its end. */
+  protected readonly lateness: number
   readonly #emit: (value: unknown) => void
   readonly #key: Schema<unknown>
   readonly #isOfEvents: boolean
+  readonly #early: number
   #isSilent = false
 
-  constructor({ context, emit, tooLate }: OperatorParts, { key, aggregates, clock }: WindowRules) {
+  constructor({ context, emit, tooLate }: OperatorParts, { key, aggregates, lateness, early, clock }: WindowRules) {
     this.context = context
     this.aggregates = aggregates
     this.tooLate = tooLate
+    this.lateness = lateness
+    this.#early = early
     this.#emit = emit
     this.#key = key
     this.#isOfEvents = clock === 'event'
@@ -58,6 +63,24 @@ export abstract class WindowOperator {
     return table.locate(rowKey.bytes, 0, rowKey.end)
   }
 
+  /** The row of the key at hand, of a table with one for each key. */
+  protected locateKey(table: TaskTable): WindowRow {
+    const { context } = this
+    return table.locate(context.keyBytes, context.keyStart, context.keyEnd)
+  }
+
+  /** A result of the window at hand lacks something: an early one is to come, if there are any. */
+  protected awaitEarly(row: WindowRow): void {
+    if (this.#early !== Number.POSITIVE_INFINITY && row.early === 0) row.early = this.context.now + this.#early
+  }
+
+  /** The window at hand has ended, and stays for records that come late. */
+  protected keep(row: WindowRow, until: number): void {
+    row.told = true
+    row.close = until
+    if (this.#early !== Number.POSITIVE_INFINITY) row.early = 0
+  }
+
   abstract timer(table: TableNode, timer: string): void
 
   /** What follows could not take the result: the window ends without it. */
@@ -73,9 +96,8 @@ export abstract class WindowOperator {
   /** After a timer: the context has the key of the row, and gets that of the stream. Returns the number of the row. */
   protected enterRow(): number {
     const { context } = this
-    const end = context.keyEnd - NUMBER_BYTES
-    const number = context.keyBytes.readInt32BE(end) * 4294967296 + context.keyBytes.readUInt32BE(end + 4)
-    context.keyEnd = end
+    const number = numberOf(context.keyBytes, context.keyEnd)
+    context.keyEnd -= NUMBER_BYTES
     context.keySchema = this.#key
     return number
   }
