@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListConsumerGroupOffsetsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -176,7 +177,9 @@ public final class KafkaPeer {
     private JsonNode positions(JsonNode ask) throws Exception {
         ArrayNode found = JSON.createArrayNode();
         String group = ask.get("group").asText();
-        admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get().forEach((partition, position) -> {
+        // A broker answers the end of a transaction before the group's own log has its marker; until then the old position is told.
+        ListConsumerGroupOffsetsOptions stable = new ListConsumerGroupOffsetsOptions().requireStable(true);
+        admin.listConsumerGroupOffsets(group, stable).partitionsToOffsetAndMetadata().get().forEach((partition, position) -> {
             ObjectNode one = found.addObject();
             one.put("group", group);
             one.put("topic", partition.topic());
