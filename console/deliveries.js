@@ -5,8 +5,10 @@ import { get, Unauthorized } from './api.js'
 import { DeliveryTables } from './delivery-tables.js'
 import { addressOf } from './delivery-words.js'
 import { byId, html, setText } from './element.js'
+import { showFigures } from './figures.js'
 import { exact, rate } from './format.js'
 import { LiveTable } from './live-table.js'
+import { shapeOf, UNKNOWN } from './record-cells.js'
 
 /**
  * @typedef {import('../src/http/stats-shape.ts').Stats} Stats
@@ -14,6 +16,7 @@ import { LiveTable } from './live-table.js'
  * @typedef {import('../src/http/delivery-shape.ts').DestinationView} DestinationView
  * @typedef {import('../src/http/delivery-shape.ts').EventView} EventView
  * @typedef {import('./delivery-tables.js').Letter} Letter
+ * @typedef {import('./record-cells.js').Shape} Shape
  */
 
 const POLL_MS = 1500
@@ -33,6 +36,8 @@ export class DeliveriesPage {
   #deliveries = []
   /** @type {{ application: string, delivery: string } | null} */
   #chosen = null
+  /** Of the values of its topic; null: not known yet. @type {Shape | null} */
+  #shape = null
   #visible = false
   /** Grows with each choice: answers to what was asked before it are late. */
   #turn = 0
@@ -92,6 +97,7 @@ export class DeliveriesPage {
   show(chosen) {
     this.#visible = true
     this.#chosen = chosen
+    this.#shape = null
     this.#from.value = ''
     byId('event-id', HTMLInputElement).value = ''
     this.#destination.value = ''
@@ -144,7 +150,7 @@ export class DeliveriesPage {
     }
     const one = this.#find()
     setText(element('delivery-about'), one === undefined ? 'It is not known here.' : aboutOf(one))
-    if (one !== undefined) showFigures(element('delivery-figures'), one)
+    if (one !== undefined) showFigures(element('delivery-figures'), figuresOf(one))
   }
 
   /** @param {number} turn */
@@ -157,20 +163,34 @@ export class DeliveriesPage {
     const only = destination === '' ? '' : `&destination=${encodeURIComponent(destination)}`
     const topic = this.#find()?.topic
     const ofTopic = topic === undefined ? '' : `&topic=${encodeURIComponent(topic)}`
-    const [destinations, events, letters] = await Promise.all([
+    const [destinations, events, letters, shape] = await Promise.all([
       this.#ask(`${this.#path}/destinations?${of}&limit=${SHOWN}&from=${from}`),
       this.#ask(`${this.#path}/events?${of}&limit=${SHOWN}&state=${this.#state.value}${only}`),
       this.#ask(`/dead-letters?${of}&limit=${LETTERS}&state=open&code=DELIVERY_FAILED${ofTopic}`),
+      this.#shape ?? this.#askShape(topic),
     ])
     if (turn !== this.#turn) return
+    this.#shape = shape
     const page = /** @type {{ destinations: DestinationView[], next: string | null } | null} */ (destinations)
     if (page !== null) this.#tables.showDestinations(page.destinations)
     setText(element('destinations-more'), more(page?.next))
     const waits = /** @type {{ events: EventView[], next: string | null } | null} */ (events)
-    if (waits !== null) this.#tables.showEvents(waits.events, this.#state.selectedOptions[0]?.text ?? '')
+    if (waits !== null)
+      this.#tables.showEvents(waits.events, this.#state.selectedOptions[0]?.text ?? '', shape ?? UNKNOWN)
     setText(element('events-more'), more(waits?.next))
     const dead = /** @type {{ letters: Letter[] } | null} */ (letters)
-    if (dead !== null) this.#tables.showLetters(dead.letters.filter(letter => letter.pipeline === chosen.delivery))
+    const own = dead?.letters.filter(letter => letter.pipeline === chosen.delivery)
+    if (own !== undefined) this.#tables.showLetters(own, shape ?? UNKNOWN)
+  }
+
+  /**
+   * @param {string | undefined} topic
+   * @returns {Promise<Shape | null>}
+   */
+  async #askShape(topic) {
+    if (topic === undefined) return null
+    const answer = await this.#ask(`/topics/${encodeURIComponent(topic)}?${this.#application}`)
+    return answer === null ? null : shapeOf(answer)
   }
 
   /** @param {string} path */
@@ -208,12 +228,12 @@ function aboutOf({ application, topic, guarantee, partitions }) {
 }
 
 /**
- * @param {HTMLElement} target
  * @param {DeliveryStats} one
+ * @returns {import('./figures.js').Figure[]}
  */
-function showFigures(target, one) {
+function figuresOf(one) {
   const { rates } = one
-  const figures = /** @type {const} */ ([
+  return [
     ['Delivered', `${rate(rates.delivered)}/s`, `${exact(one.delivered)} since the start`, 'calm'],
     ['Failed', `${rate(rates.retried + rates.dead)}/s`, `${exact(one.retried)} tried again`, 'calm'],
     ['Under way', exact(one.underWay), 'tries', 'calm'],
@@ -221,24 +241,5 @@ function showFigures(target, one) {
     ['Scheduled', exact(one.scheduled), 'for a later time', 'calm'],
     ['In doubt', exact(one.doubtful), 'for you to decide', one.doubtful > 0 ? 'warn' : 'calm'],
     ['Dead', exact(one.dead), 'since the start', one.dead > 0 ? 'warn' : 'calm'],
-  ])
-  if (target.children.length === 0) {
-    target.append(
-      ...figures.map(([label]) =>
-        html(
-          'div',
-          { class: 'figure-box' },
-          html('dt', {}, label),
-          html('dd', { class: 'value' }),
-          html('dd', { class: 'note' }),
-        ),
-      ),
-    )
-  }
-  for (const [i, [, value, note, tone]] of figures.entries()) {
-    const box = /** @type {HTMLElement} */ (target.children[i])
-    box.dataset.tone = tone
-    setText(/** @type {Node} */ (box.children[1]), value)
-    setText(/** @type {Node} */ (box.children[2]), note)
-  }
+  ]
 }

@@ -6,11 +6,13 @@ import { actionsOf, addressOf, lastErrorOf, limitsOf, purgeQuestionOf, stateOf, 
 import { byId, html } from './element.js'
 import { clock, exact, oneLine, shorten } from './format.js'
 import { LiveTable } from './live-table.js'
+import { contentOf } from './record-cells.js'
 
 /**
  * @typedef {import('../src/http/delivery-shape.ts').DestinationView} DestinationView
  * @typedef {import('../src/http/delivery-shape.ts').EventView} EventView
  * @typedef {import('./delivery-words.js').Action} Action
+ * @typedef {import('./record-cells.js').Shape} Shape
  * @typedef {{ offset: number, time: number, message: string, event: string | null, pipeline: string, value: unknown, headers: Record<string, unknown> }} Letter
  * @typedef {import('./delivery-acts.js').Settings & { place: () => { application: string, delivery: string } }} Settings
  */
@@ -148,14 +150,20 @@ export class DeliveryTables {
   /**
    * @param {readonly EventView[]} events
    * @param {string} state
+   * @param {Shape} shape of their values
    */
-  showEvents(events, state) {
-    this.#events.update(events, `None is ${state}.`)
+  showEvents(events, state, shape) {
+    const shown = events.map(event => ({ ...event, value: contentOf(event.value, shape) }))
+    this.#events.update(shown, `None is ${state}.`)
   }
 
-  /** @param {readonly Letter[]} letters */
-  showLetters(letters) {
-    this.#letters.update(letters, 'None is open. Everything was delivered, or waits.')
+  /**
+   * @param {readonly Letter[]} letters
+   * @param {Shape} shape of their values
+   */
+  showLetters(letters, shape) {
+    const shown = letters.map(letter => ({ ...letter, value: contentOf(letter.value, shape) }))
+    this.#letters.update(shown, 'None is open. Everything was delivered, or waits.')
   }
 
   /**

@@ -13,7 +13,11 @@ import { layOut } from './graph-layout.js'
  * @typedef {{ group: SVGGElement, first: SVGTextElement, second: SVGTextElement | null }} NodeParts
  */
 
+/** Of a character, px, where it cannot be measured. */
 const CHARACTER = 7.3
+/** Of names and of what stands below them, px; must be those of the style sheet. */
+const NAME_SIZE = 13
+const FIGURE_SIZE = 11.5
 const MOST_CHARACTERS = 26
 /** Px between two dots of an edge; must be that of the dash pattern in the style sheet. */
 const DASH = 14
@@ -26,6 +30,7 @@ export class GraphView {
   /** @type {SVGSVGElement} */
   element
   #choose
+  #widthOf = ruler()
   #signature = ''
   /** @type {Map<string, NodeParts>} */
   #nodes = new Map()
@@ -74,7 +79,7 @@ export class GraphView {
   #build(app, direction) {
     const { nodes, edges } = app.graph
     const severalPipelines = new Set(nodes.map(node => node.pipeline).filter(name => name !== null)).size > 1
-    const boxes = nodes.map(node => ({ id: node.id, ...sizeOf(node, severalPipelines) }))
+    const boxes = nodes.map(node => ({ id: node.id, ...sizeOf(node, severalPipelines, this.#widthOf) }))
     const layout = layOut(boxes, edges, { direction, layerGap: direction === 'down' ? 40 : 76 })
     this.element.replaceChildren()
     this.element.setAttribute('viewBox', `0 0 ${Math.ceil(layout.width)} ${Math.ceil(layout.height)}`)
@@ -166,7 +171,7 @@ export class GraphView {
       const table = app.tables.find(one => one.pipeline === node.pipeline && one.table === node.name)
       const figure =
         node.kind === 'table'
-          ? `${count(table?.rows)} rows`
+          ? `${count(table?.rows)} ${table?.rows === 1 ? 'row' : 'rows'}`
           : `${rate(topic?.recordsPerSecond)}/s · ${count(topic?.records)}`
       if (parts.second !== null) setText(parts.second, figure)
       if (node.kind === 'table') parts.group.setAttribute('aria-label', `table ${node.label}, ${figure}`)
@@ -195,13 +200,26 @@ function hasSecondLine(node, tellPipeline) {
 }
 
 /**
+ * Measures how wide a name is drawn, px: fonts differ by a fifth.
+ * @returns {(text: string) => number}
+ */
+function ruler() {
+  const pen = document.createElement('canvas').getContext('2d')
+  if (pen === null) return text => [...text].length * CHARACTER
+  pen.font = `600 ${NAME_SIZE}px ${getComputedStyle(document.body).fontFamily}`
+  return text => pen.measureText(text).width
+}
+
+/**
  * @param {GraphNode} node
  * @param {boolean} tellPipeline
+ * @param {(text: string) => number} widthOf
  */
-function sizeOf(node, tellPipeline) {
-  const characters = Math.min(MOST_CHARACTERS, [...node.label].length)
+function sizeOf(node, tellPipeline, widthOf) {
+  const below = node.kind === 'operator' && tellPipeline ? shorten(node.pipeline ?? '', MOST_CHARACTERS) : ''
+  const text = Math.max(widthOf(shorten(node.label, MOST_CHARACTERS)), (widthOf(below) * FIGURE_SIZE) / NAME_SIZE)
   const least = node.kind === 'operator' ? 76 : 136
-  const width = Math.max(least, characters * CHARACTER + (node.kind === 'topic' ? 34 + MARK : 36))
+  const width = Math.ceil(Math.max(least, text + (node.kind === 'topic' ? 34 + MARK : 36)))
   const height = node.kind === 'table' ? 66 : hasSecondLine(node, tellPipeline) ? 50 : 36
   return { width, height }
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // The panels beside the drawing. Each has an element that it fills anew from the figures.
-import { html, setText, svg } from './element.js'
+import { html, svg } from './element.js'
+import { showFigures } from './figures.js'
 import { bytes, clock, count, duration, exact, percent, rate, span, taskRuns } from './format.js'
 
 /**
@@ -8,7 +9,7 @@ import { bytes, clock, count, duration, exact, percent, rate, span, taskRuns } f
  * @typedef {import('../src/http/stats-shape.ts').ApplicationStats} ApplicationStats
  * @typedef {import('../src/http/cluster-shape.ts').ApplicationCluster} ApplicationCluster
  * @typedef {import('./element.js').Child} Child
- * @typedef {{ label: string, value: string, note: string, tone: 'calm' | 'warn' | 'bad', history: number | null }} Figure
+ * @typedef {{ label: string, value: string, note: string, tone: 'calm' | 'warn' | 'bad', history: number }} Figure
  */
 
 const HISTORY = 120
@@ -16,8 +17,8 @@ const HISTORY = 120
 /** The row of large figures, each with the line of its last two minutes. */
 export class Figures {
   #list
-  /** @type {Map<string, { value: HTMLElement, note: HTMLElement, box: HTMLElement, line: SVGPathElement, area: SVGPathElement, history: number[] }>} */
-  #boxes = new Map()
+  /** In the order of the boxes. @type {{ line: SVGPathElement, area: SVGPathElement, history: number[] }[]} */
+  #charts = []
 
   /** @param {HTMLElement} list */
   constructor(list) {
@@ -26,23 +27,23 @@ export class Figures {
 
   /** @param {Stats} stats */
   update(stats) {
-    for (const figure of figuresOf(stats)) {
-      const box = this.#boxes.get(figure.label) ?? this.#add(figure.label)
-      setText(box.value, figure.value)
-      setText(box.note, figure.note)
-      box.box.dataset.tone = figure.tone
-      box.history.push(figure.history ?? 0)
-      if (box.history.length > HISTORY) box.history.shift()
-      const line = sparkline(box.history)
-      box.line.setAttribute('d', line)
-      box.area.setAttribute('d', line === '' ? '' : `${line}V30H${(HISTORY - box.history.length).toFixed(0)}Z`)
+    const figures = figuresOf(stats)
+    showFigures(
+      this.#list,
+      figures.map(({ label, value, note, tone }) => [label, value, note, tone]),
+    )
+    for (const [i, { history: newest }] of figures.entries()) {
+      const { line, area, history } = this.#charts[i] ?? this.#addChart(/** @type {Element} */ (this.#list.children[i]))
+      history.push(newest)
+      if (history.length > HISTORY) history.shift()
+      const path = sparkline(history)
+      line.setAttribute('d', path)
+      area.setAttribute('d', path === '' ? '' : `${path}V30H${(HISTORY - history.length).toFixed(0)}Z`)
     }
   }
 
-  /** @param {string} label */
-  #add(label) {
-    const value = html('dd', { class: 'value' })
-    const note = html('dd', { class: 'note' })
+  /** @param {Element} box */
+  #addChart(box) {
     const area = svg('path', { class: 'area' })
     const line = svg('path', { class: 'spark' })
     const chart = svg(
@@ -51,10 +52,10 @@ export class Figures {
       area,
       line,
     )
-    const box = html('div', { class: 'figure-box' }, html('dt', {}, label), value, note, chart)
-    this.#list.append(box)
-    const added = { value, note, box, line, area, history: [] }
-    this.#boxes.set(label, added)
+    box.append(chart)
+    /** @type {{ line: SVGPathElement, area: SVGPathElement, history: number[] }} */
+    const added = { line, area, history: [] }
+    this.#charts.push(added)
     return added
   }
 }
@@ -225,7 +226,16 @@ export function showSources(target, stats) {
       ]
     }),
   )
-  const heads = ['source or sink', 'state', '#records', '#in all', 'newest at', '#behind', '#oldest waits', '#rejected']
+  const heads = [
+    'source or sink',
+    'state',
+    '#records',
+    '#in all',
+    '#newest at',
+    '#behind',
+    '#oldest waits',
+    '#rejected',
+  ]
   show(target, heads, rows, 'There are no sources.')
   return rows.length > 0
 }

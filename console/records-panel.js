@@ -2,8 +2,8 @@
 // The latest records of one topic, as they come. However fast they come, it paints a few times a second and keeps few.
 import { follow, get, Unauthorized } from './api.js'
 import { html, setText } from './element.js'
-import { clock, oneLine, shorten } from './format.js'
 import { show } from './panels.js'
+import { cell, contentOf, fieldCell, shapeOf, timeCell, UNKNOWN } from './record-cells.js'
 
 /**
  * @typedef {import('../src/http/stats-shape.ts').Stats} Stats
@@ -14,7 +14,7 @@ import { show } from './panels.js'
 const SHOWN = 12
 const PAINT_MS = 250
 const MOST_COLUMNS = 9
-const MOST_CHARACTERS = 60
+const DAY_MS = 86_400_000
 
 export class RecordsPanel {
   #target
@@ -26,7 +26,10 @@ export class RecordsPanel {
   #records = []
   /** @type {string | null} */
   #problem = null
+  #shape = UNKNOWN
   #painted = true
+  /** Of the last painting: days since 1970, for the cells leave the date of today out. */
+  #day = Math.floor(Date.now() / DAY_MS)
   #held = false
   #stop = () => {}
   #names = ''
@@ -74,6 +77,7 @@ export class RecordsPanel {
     if (this.#topic === '') return
     const topic = this.#topic
     this.#records = []
+    this.#shape = UNKNOWN
     this.#problem = null
     this.#painted = false
     const path = `/topics/${encodeURIComponent(topic)}`
@@ -90,7 +94,10 @@ export class RecordsPanel {
   async #follow(path, signal) {
     let from = 'latest'
     try {
-      const page = /** @type {Page} */ (await get(`${path}/records?limit=${SHOWN}`, signal))
+      const [records, topic] = await Promise.all([get(`${path}/records?limit=${SHOWN}`, signal), get(path, signal)])
+      const page = /** @type {Page} */ (records)
+      if (signal.aborted) return
+      this.#shape = shapeOf(topic)
       for (const record of page.records) this.#add(record)
       from = page.next
     } catch (error) {
@@ -128,13 +135,18 @@ export class RecordsPanel {
   }
 
   #paint() {
-    if (this.#painted || document.hidden) return
+    const now = Date.now()
+    const day = Math.floor(now / DAY_MS)
+    if ((this.#painted && day === this.#day) || document.hidden) return
     this.#painted = true
+    this.#day = day
+    const shape = this.#shape
     const fields = fieldsOf(this.#records.map(record => record.value))
-    const rows = this.#records.map(record => {
-      const value = /** @type {Record<string, unknown> | null} */ (record.value)
-      const cells = fields === null ? [oneLine(record.value)] : fields.map(name => oneLine(value?.[name]))
-      return [clock(record.timestamp), ...[oneLine(record.key), ...cells].map(text => shorten(text, MOST_CHARACTERS))]
+    const rows = this.#records.map(({ timestamp, key, value }) => {
+      const time = timeCell(timestamp, 1, now)
+      if (fields === null) return [time, cell(key), cell(contentOf(value, shape))]
+      const of = /** @type {Record<string, unknown>} */ (value)
+      return [time, cell(key), ...fields.map(name => fieldCell(name, of[name], shape, now))]
     })
     const nothing = this.#problem ?? 'Nothing yet. New records appear here by themselves.'
     show(this.#target, ['time', 'key', ...(fields ?? ['value'])], rows, nothing)

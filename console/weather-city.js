@@ -132,19 +132,16 @@ export class CityCard {
 }
 
 /**
- * With the value of a window put in its place; one that comes late has no rolling mean and keeps the one there was.
+ * With the value of a window put in its place.
  * @param {readonly Value[]} values by time
  * @param {Value} value
  * @param {number} most values that are kept, the newest
  * @returns {Value[]}
  */
 export function withValue(values, value, most) {
-  const before = values.find(({ windowStart }) => windowStart === value.windowStart)
-  const rollingHeatIndex =
-    value.rollingHeatIndex ?? (value.timing === 'late' ? (before?.rollingHeatIndex ?? null) : null)
-  const others = values.filter(one => one !== before)
+  const others = values.filter(({ windowStart }) => windowStart !== value.windowStart)
   const place = others.findLastIndex(({ windowStart }) => windowStart < value.windowStart) + 1
-  return others.toSpliced(place, 0, { ...value, rollingHeatIndex }).slice(-most)
+  return others.toSpliced(place, 0, value).slice(-most)
 }
 
 /**

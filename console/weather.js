@@ -5,6 +5,7 @@
 // 2. A page that nobody sees follows nothing. Seen again, it begins anew.
 import { follow, get, Unauthorized } from './api.js'
 import { byId, html, setText } from './element.js'
+import { showFigures } from './figures.js'
 import { clock, exact, rate, span } from './format.js'
 import { WeatherCities } from './weather-cities.js'
 import { CityCard } from './weather-city.js'
@@ -178,29 +179,13 @@ export class WeatherPage {
     const city = hottest === undefined ? null : this.#names.get(cities.ids[hottest] ?? '')
     const [, , , danger = 0, extreme = 0] = cities.counts
     const late = Date.now() - cities.newest
-    const figures = [
+    showFigures(element('weather-figures'), [
       ['Cities', exact(cities.length), 'have a value'],
       ['Updates', `${rate(this.#rate())}/s`, `${exact(cities.updates)} in all`],
       ['Newest window', clock(cities.newest).slice(0, 8), late >= 0 ? `began ${span(late)} ago` : ''],
       ['Hottest', degrees(heat), city === null ? categoryName(heat) : nameOf(city)],
       ['In danger', exact(danger + extreme), 'cities of 103 °F and more'],
-    ]
-    const target = element('weather-figures')
-    for (const [i, [label = '', value = '', note = '']] of figures.entries()) {
-      const box =
-        target.children[i] ??
-        target.appendChild(
-          html(
-            'div',
-            { class: 'figure-box' },
-            html('dt', {}, label),
-            html('dd', { class: 'value' }),
-            html('dd', { class: 'note' }),
-          ),
-        )
-      setText(/** @type {Node} */ (box.children[1]), value)
-      setText(/** @type {Node} */ (box.children[2]), note)
-    }
+    ])
   }
 
   /** Updates a second. */

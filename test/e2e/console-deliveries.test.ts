@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { AttemptView, DestinationView, EventStory, EventView, StoryPlace } from '../../src/http/delivery-shape.ts'
 import { mergeDestinations } from '../../src/http/destination-view.ts'
+import { load, onPage, type Recorded } from './console-modules.ts'
 
 interface WordsModule {
   placeOf(hash: string): unknown
@@ -37,9 +37,9 @@ interface EventWordsModule {
   summaryOf(story: object): string
 }
 
-const words = (await import(join(import.meta.dirname, '../../console/delivery-words.js'))) as WordsModule
-
-const event = (await import(join(import.meta.dirname, '../../console/event-words.js'))) as EventWordsModule
+const words = await load<WordsModule>('delivery-words.js')
+const event = await load<EventWordsModule>('event-words.js')
+const { answerOf } = await load<{ answerOf(facts: [string, string][], body: string): Recorded }>('event-parts.js')
 
 /** What a task says of a destination; the others say what is left out here. */
 function part(partition: number, fields: Record<string, unknown>, destination = 'shop') {
@@ -211,22 +211,14 @@ describe('the page of an event', () => {
     assert.equal(step!.body, '[\n  "<b>"\n]')
   })
 
-  test('a hostile answer becomes a text of the page, and nothing else', async () => {
-    Object.assign(globalThis, { document: { createElement: (tag: string) => new Recorded(tag) }, Node: Recorded })
-    try {
-      const { answerOf } = (await import(join(import.meta.dirname, '../../console/event-parts.js'))) as {
-        answerOf(facts: [string, string][], body: string): unknown
-      }
-      const made = answerOf([['<i>', HOSTILE]], HOSTILE) as Recorded
-      assert.deepEqual(made.tree(), [
-        'details',
-        ['summary', 'Response'],
-        ['dl', ['dt', '<i>'], ['dd', HOSTILE]],
-        ['pre', HOSTILE],
-      ])
-    } finally {
-      for (const name of ['document', 'Node']) Reflect.deleteProperty(globalThis, name)
-    }
+  test('a hostile answer becomes a text of the page, and nothing else', () => {
+    const made = onPage(() => answerOf([['<i>', HOSTILE]], HOSTILE))
+    assert.deepEqual(made.tree(), [
+      'details',
+      ['summary', 'Response'],
+      ['dl', ['dt', '<i>'], ['dd', HOSTILE]],
+      ['pre', HOSTILE],
+    ])
   })
 
   test('it says what was not looked through, and whether something may still change', () => {
@@ -245,23 +237,3 @@ describe('the page of an event', () => {
     assert.match(event.summaryOf(story), /nowhere/)
   })
 })
-
-/** Takes what a page is made of: elements, and texts as they are. */
-class Recorded {
-  readonly #tag: string
-  readonly #children: (string | Recorded)[] = []
-
-  constructor(tag: string) {
-    this.#tag = tag
-  }
-
-  setAttribute(): void {}
-
-  append(child: string | Recorded): void {
-    this.#children.push(child)
-  }
-
-  tree(): unknown[] {
-    return [this.#tag, ...this.#children.map(child => (child instanceof Recorded ? child.tree() : child))]
-  }
-}

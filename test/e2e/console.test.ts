@@ -3,11 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import * as fc from 'fast-check'
-
-const CONSOLE = join(import.meta.dirname, '../../console')
-
-// The modules of the page are JavaScript with types of their own, checked by console/tsconfig.json.
-const load = async <T>(name: string): Promise<T> => (await import(join(CONSOLE, name))) as T
+import { CONSOLE, load } from './console-modules.ts'
 
 interface Box {
   id: string
