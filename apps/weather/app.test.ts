@@ -42,24 +42,33 @@ describe('the heat index calculation job', () => {
     for (const reading of all) driver.send(weather.readings, reading.city, reading, reading.timestamp)
     assert.deepEqual(driver.deadLetters(), [])
     const told = forecastsOf(driver, weather.forecasts).filter(({ city }) => city !== 'end')
-    const found = new Map(told.map(forecast => [`${forecast.city} ${forecast.windowStart}`, forecast]))
-    assert.equal(found.size, told.length)
-    assert.equal(found.size, recorded.length)
+    assert.equal(told.length, recorded.length)
+    assertAsRowByRow(told, recorded)
+  })
 
-    const expected = rollingHeatIndexes(
-      {
-        city: recorded.map(({ city }) => city),
-        time: Float64Array.from(recorded, ({ timestamp }) => timestamp),
-        temperature: Float64Array.from(recorded, ({ temperature }) => temperature ?? Number.NaN),
-        humidity: Float64Array.from(recorded, ({ humidity }) => humidity ?? Number.NaN),
-      },
-      24 * HOUR,
-    )
-    for (const [i, city] of expected.city.entries()) {
-      const forecast = found.get(`${city} ${expected.time[i]}`)!
-      assertNear(forecast.heatIndex, expected.heatIndex[i]!)
-      assertNear(forecast.rollingHeatIndex, expected.rollingHeatIndex[i]!)
-    }
+  test('gives the same with readings that come hours late, once they are there', async () => {
+    const recorded = RecordedWeather.load().readings.filter((_, i) => i % 26_000 < 2000)
+    const { weather, driver } = await started({
+      window: '1h',
+      rollingFreq: '24h',
+      allowedLateness: '20h',
+      retention: { readings: '36500d', forecasts: '36500d' },
+    })
+    const arrives = ({ timestamp }: Reading, i: number) => timestamp + (i % 7 === 0 ? ((i % 5) + 1) * 4 * HOUR : 0)
+    const sent = recorded.map((reading, i) => ({ reading, at: arrives(reading, i) })).sort((a, b) => a.at - b.at)
+    for (const { reading } of sent) driver.send(weather.readings, reading.city, reading, reading.timestamp)
+    driver.send(weather.readings, 'end', {
+      city: 'end',
+      timestamp: sent.at(-1)!.at + 9 * HOUR,
+      temperature: null,
+      humidity: null,
+    })
+    assert.deepEqual(driver.deadLetters(), [])
+    assert.deepEqual(driver.outputs(weather.late), [])
+    const told = forecastsOf(driver, weather.forecasts).filter(({ city }) => city !== 'end')
+    const late = told.filter(({ timing }) => timing === 'late').length
+    assert.ok(late > recorded.length / 7, `${late} late results`)
+    assertAsRowByRow(told, recorded)
   })
 
   test('takes the mean of a window, and counts readings without a value', async () => {
@@ -136,6 +145,26 @@ describe('the heat index calculation job', () => {
     )
   })
 })
+
+/** What was told last of each city and window, against the computation row by row. */
+function assertAsRowByRow(told: readonly Forecast[], readings: readonly Reading[]): void {
+  const found = new Map(told.map(forecast => [`${forecast.city} ${forecast.windowStart}`, forecast]))
+  assert.equal(found.size, readings.length)
+  const expected = rollingHeatIndexes(
+    {
+      city: readings.map(({ city }) => city),
+      time: Float64Array.from(readings, ({ timestamp }) => timestamp),
+      temperature: Float64Array.from(readings, ({ temperature }) => temperature ?? Number.NaN),
+      humidity: Float64Array.from(readings, ({ humidity }) => humidity ?? Number.NaN),
+    },
+    24 * HOUR,
+  )
+  for (const [i, city] of expected.city.entries()) {
+    const forecast = found.get(`${city} ${expected.time[i]}`)!
+    assertNear(forecast.heatIndex, expected.heatIndex[i]!)
+    assertNear(forecast.rollingHeatIndex, expected.rollingHeatIndex[i]!)
+  }
+}
 
 function assertNear(found: number | null, expected: number): void {
   if (Number.isNaN(expected)) assert.equal(found, null)

@@ -2,7 +2,7 @@
  * The weather platform: the heat index of every city, as it changes.
  *
  *     weather_input_topic ─► check ─► windows of a minute ─┬─► rolling mean ─► forecast_output_topic
- *                                         │                └─► early and late results ─┘
+ *                                         │                └─► early results ─┘
  *                                         └─► weather_late_topic: readings whose window is closed
  *
  * A reading that does not fit its schema, that no station can have measured, or that is far ahead of the clock becomes a dead
@@ -43,7 +43,10 @@ export interface WeatherSettings {
   formula?: Formula
   /** How late a reading may be and still count in its window. Default '5s'. */
   outOfOrderness?: string | number
-  /** A window is kept for so long after its end, and told again for readings that come late. Default 0. */
+  /**
+   * A window is kept for so long after its end, and told again for readings that come late; so are those that have it in
+   * their rolling mean. Default 0.
+   */
   allowedLateness?: string | number
   /** Results of a window before its end, so long after a reading. Default: none. */
   early?: string | number
@@ -93,6 +96,9 @@ export function buildWeather(settings: WeatherSettings = {}): Weather {
   const forecasts = made(TOPICS.forecasts, forecastSchema(), retention.forecasts ?? '30d')
 
   const heatIndex = heatIndexOf(settings.formula ?? 'regression')
+  const { allowedLateness } = settings
+  const lateness = allowedLateness === undefined ? {} : { allowedLateness }
+  const corrections = allowedLateness === undefined ? {} : { allowedLateness, corrects: true }
   const job = pipeline(JOB)
   const windows = job
     .from(readings, {
@@ -103,34 +109,33 @@ export function buildWeather(settings: WeatherSettings = {}): Weather {
     })
     .filter(isPlausible)
     .window('minutes', tumbling(windowMs), {
-      ...(settings.allowedLateness === undefined ? {} : { allowedLateness: settings.allowedLateness }),
+      ...lateness,
       ...(settings.early === undefined ? {} : { early: settings.early }),
     })
   windows.late.to(late)
-  const { onTime, others } = windows
+  const { early, ended } = windows
     .aggregate({
       readings: count(),
       heatIndex: mean(one => (isWhole(one) ? heatIndex(one.temperature, one.humidity) : null)),
       temperature: mean(one => (isWhole(one) ? one.temperature : null)),
       humidity: mean(one => (isWhole(one) ? one.humidity : null)),
     })
-    .branch({ onTime: ({ timing }) => timing === 'onTime', others: () => true })
+    .branch({ early: ({ timing }) => timing === 'early', ended: () => true })
 
-  // The rolling mean is over windows as they ended: it has no place for those that come again.
-  others.map((window, { key }): Forecast => ({ ...window, city: key, rollingHeatIndex: null })).to(forecasts)
-  onTime
+  early.map((window, { key }): Forecast => ({ ...window, city: key, rollingHeatIndex: null })).to(forecasts)
+  ended
     .map(
       // Spelled out: to spread it would cost 9 % of the job.
       ({ windowStart, windowEnd, heatIndex, temperature, humidity, readings: n }): WindowValues => {
         return { windowStart, windowEnd, heatIndex, temperature, humidity, readings: n }
       },
     )
-    .window('rolling', rolling(settings.rollingFreq ?? '1h'), { value: windowSchema() })
+    .window('rolling', rolling(settings.rollingFreq ?? '1h'), { value: windowSchema(), ...corrections })
     .aggregate({ rollingHeatIndex: mean(window => window.heatIndex) })
-    .map(({ value, rollingHeatIndex }, { key }): Forecast => {
+    .map(({ value, rollingHeatIndex, timing }, { key }): Forecast => {
       const { windowStart, windowEnd, heatIndex, temperature, humidity, readings: n } = value
       // biome-ignore format: as one line it is read at a glance
-      return { city: key, windowStart, windowEnd, heatIndex, temperature, humidity, readings: n, rollingHeatIndex, timing: 'onTime' }
+      return { city: key, windowStart, windowEnd, heatIndex, temperature, humidity, readings: n, rollingHeatIndex, timing }
     })
     .to(forecasts)
   return { application: application('weather', { pipelines: [job] }), readings, forecasts, late, windowMs }

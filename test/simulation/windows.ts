@@ -56,13 +56,15 @@ const events = topic('events', {
   value: avro('Event', { id: t.int, group: t.string, at: t.timestampMillis }),
   partitions: 3,
 })
-const outputs = ['tumbling', 'session', 'rolling'] as const
+/** Windows of readings, and `corrected`: rolling windows of the results of the tumbling ones. */
+const kinds = ['tumbling', 'session', 'rolling'] as const
+const outputs = [...kinds, 'corrected'] as const
 type Output = (typeof outputs)[number]
 const told = Object.fromEntries(
   outputs.map(name => [name, topic(`told-${name}`, { key: text(), value: json<Told>(), partitions: 2 })]),
 )
 const late = Object.fromEntries(
-  outputs.map(name => [name, topic(`late-${name}`, { key: text(), value: events.value, partitions: 2 })]),
+  kinds.map(name => [name, topic(`late-${name}`, { key: text(), value: events.value, partitions: 2 })]),
 )
 
 const p = pipeline('p')
@@ -72,14 +74,23 @@ const grouped = p
 const windows = {
   tumbling: grouped.window('tumbling', tumbling(SIZE), { allowedLateness: LATENESS }),
   session: grouped.window('session', session(GAP)),
-  rolling: grouped.window('rolling', rolling(SPAN)),
+  rolling: grouped.window('rolling', rolling(SPAN), { allowedLateness: LATENESS }),
 }
-for (const name of outputs) {
+for (const name of kinds) {
   windows[name].late.to(late[name]!)
-  windows[name]
-    .aggregate({ n: count(), ids: sum(one => one.id) })
+  const results = windows[name].aggregate({ n: count(), ids: sum(one => one.id) })
+  results
     .map(({ windowStart, windowEnd, timing, n, ids }): Told => ({ start: windowStart, end: windowEnd, timing, n, ids }))
     .to(told[name]!)
+  if (name === 'tumbling') {
+    results
+      .window('corrected', rolling(SPAN), { allowedLateness: LATENESS, corrects: true })
+      .aggregate({ n: sum(one => one.n), ids: sum(one => one.ids) })
+      .map(
+        ({ windowStart, windowEnd, timing, n, ids }): Told => ({ start: windowStart, end: windowEnd, timing, n, ids }),
+      )
+      .to(told.corrected!)
+  }
 }
 const app = application('windows', { pipelines: [p] })
 
@@ -112,7 +123,7 @@ function check(end: SimulationEnd, sent: readonly Event[], wrong: number): strin
   const letters = end.records(app.deadLetters).length
   if (letters !== wrong) violations.push(`${letters} dead letters instead of ${wrong}`)
   for (const name of outputs) {
-    const tooLate = end.records(late[name]!).map(({ value }) => (value as Event).id)
+    const tooLate = end.records(late[name === 'corrected' ? 'tumbling' : name]!).map(({ value }) => (value as Event).id)
     const missed = new Set(tooLate)
     if (missed.size !== tooLate.length) violations.push(`${name}: a reading was told to be late twice`)
     const counted = sent.filter(({ id }) => !missed.has(id))
@@ -124,17 +135,14 @@ function check(end: SimulationEnd, sent: readonly Event[], wrong: number): strin
 
 type Result = Told & { key: string }
 
-/** Of tumbling windows what was told last counts; of the others each result is there once. */
+/** What was told last counts; a session is told once. */
 function compare(name: Output, results: readonly Result[], expected: readonly string[]): string[] {
   const shown = ({ key, start, end, n, ids }: Result): string => `${key} ${start - START} ${end - START}: ${n}, ${ids}`
-  const found = {
-    tumbling: () => [...new Map(results.map(result => [`${result.key} ${result.start}`, shown(result)])).values()],
-    session: () => joined(results).map(shown),
-    rolling: () => results.map(shown),
-  }[name]()
+  const last = () => [...new Map(results.map(result => [`${result.key} ${result.start}`, shown(result)])).values()]
+  const found = name === 'session' ? joined(results).map(shown) : last()
   const onTime = results.filter(({ timing }) => timing === 'onTime').map(({ key, start }) => `${key} ${start}`)
   const violations: string[] = []
-  if (name === 'tumbling' && new Set(onTime).size !== onTime.length) violations.push('tumbling: a window ended twice')
+  if (new Set(onTime).size !== onTime.length && name !== 'session') violations.push(`${name}: a window ended twice`)
   const [a, b] = [[...found].sort(), [...expected].sort()]
   if (a.join() !== b.join()) {
     const wrong = a.filter(one => !b.includes(one)).slice(0, 3)
@@ -162,26 +170,48 @@ function joined(results: readonly Result[]): Result[] {
 
 function expectedOf(name: Output, counted: readonly Event[]): string[] {
   const groups = Map.groupBy(counted, ({ group }) => group)
-  return [...groups].flatMap(([group, unsorted]) => {
-    const list = unsorted.toSorted((a, b) => a.at - b.at)
-    if (name === 'tumbling') {
-      const cut = Map.groupBy(list, ({ at }) => Math.floor(at / SIZE) * SIZE)
-      return [...cut].map(([start, inside]) => line(group, start, start + SIZE, inside))
+  return [...groups].flatMap(([group, unsorted]) =>
+    windowsOf[name](unsorted.toSorted((a, b) => a.at - b.at)).map(({ start, end, inside }) =>
+      line(group, start, end, inside),
+    ),
+  )
+}
+
+interface Window {
+  start: number
+  end: number
+  inside: Event[]
+}
+
+const windowsOf: Record<Output, (list: Event[]) => Window[]> = {
+  tumbling(list) {
+    const cut = Map.groupBy(list, ({ at }) => Math.floor(at / SIZE) * SIZE)
+    return [...cut].map(([start, inside]) => ({ start, end: start + SIZE, inside }))
+  },
+  session(list) {
+    const sessions: Event[][] = []
+    for (const event of list) {
+      const last = sessions.at(-1)
+      if (last !== undefined && event.at - last.at(-1)!.at <= GAP) last.push(event)
+      else sessions.push([event])
     }
-    if (name === 'session') {
-      const sessions: Event[][] = []
-      for (const event of list) {
-        const last = sessions.at(-1)
-        if (last !== undefined && event.at - last.at(-1)!.at <= GAP) last.push(event)
-        else sessions.push([event])
-      }
-      return sessions.map(one => line(group, one[0]!.at, one.at(-1)!.at, one))
-    }
-    return list.map(({ at }, i) => {
-      const inside = list.slice(0, i + 1).filter(other => other.at >= at - SPAN)
-      return line(group, at - SPAN, at, inside)
+    return sessions.map(inside => ({ start: inside[0]!.at, end: inside.at(-1)!.at, inside }))
+  },
+  rolling(list) {
+    return list.map(({ at }) => ({ start: at - SPAN, end: at, inside: within(list, at - SPAN, at) }))
+  },
+  corrected(list) {
+    const ends = [...new Set(list.map(({ at }) => (Math.floor(at / SIZE) + 1) * SIZE - 1))]
+    return ends.map(end => {
+      // Whole windows that end in the span.
+      const first = Math.ceil((end + 1 - SPAN) / SIZE) * SIZE - SIZE
+      return { start: end - SPAN, end, inside: within(list, first, end) }
     })
-  })
+  },
+}
+
+function within(list: readonly Event[], low: number, high: number): Event[] {
+  return list.filter(({ at }) => at >= low && at <= high)
 }
 
 function line(group: string, start: number, end: number, inside: readonly Event[]): string {

@@ -116,8 +116,7 @@ export class Answers {
     const { from, to, limit } = range
     const mix = new VersionMix()
     if (held !== null && values.length > 0) mix.add(held.version)
-    // Nodes that have read the same last record may hold different pasts, and so another rolling mean of a late result.
-    for (const { windowStart, rollingHeatIndex } of values) mix.add(windowStart).add(rollingHeatIndex === null ? 0 : 1)
+    for (const { windowStart } of values) mix.add(windowStart)
     const answer = this.#ready(this.heatIndexText(number, limit, values), mix.text)
     // Of a full answer the oldest value is the end: what is before it shows nowhere.
     this.#view.watchers.watchWindows(number, values.length < limit ? from : values.at(-1)!.windowStart, to, answer)

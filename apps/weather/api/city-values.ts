@@ -1,8 +1,7 @@
 /**
  * The newest windows of a city, with what was worked out for each.
  *
- * 1. There is one value for a window: the one that came last. They are in the order of the windows. A late result has no
- *    rolling mean, which is over windows as they ended: it keeps that of the result before it.
+ * 1. There is one value for a window: the one that came last. They are in the order of the windows.
  * 2. A value takes 56 bytes. Room grows with the values, up to the number that is kept; then the oldest goes.
  * 3. From `completeFrom` on nothing is missing. Before it, there may be late results of windows that were not read.
  */
@@ -51,8 +50,7 @@ export class CityValues {
 
   /** What tells the value of the newest window from any other of this city, on every node. */
   get latestMark(): string {
-    const rolling = this.#rows[this.#at(this.#count - 1) + 3]!
-    return `${this.latestVersion.toString(36)}.${this.latestStart.toString(36)}${Number.isNaN(rolling) ? '' : 'r'}`
+    return `${this.latestVersion.toString(36)}.${this.latestStart.toString(36)}`
   }
 
   /** Of the newest window, °F; NaN: it has none. */
@@ -78,7 +76,7 @@ export class CityValues {
       }
       this.#insert(index)
     }
-    this.#write(this.#at(index), forecast, isKnown && forecast.timing === 'late')
+    this.#write(this.#at(index), forecast)
     if (forecast.timing !== 'late') this.completeFrom = Math.min(this.completeFrom, start)
     this.version = offset
     const isLatest = index === this.#count - 1
@@ -128,12 +126,12 @@ export class CityValues {
     this.#first = 0
   }
 
-  #write(at: number, forecast: Forecast, keepsRolling: boolean): void {
+  #write(at: number, forecast: Forecast): void {
     const rows = this.#rows
     rows[at] = forecast.windowStart
     rows[at + 1] = forecast.windowEnd
     rows[at + 2] = forecast.heatIndex ?? Number.NaN
-    if (!keepsRolling || forecast.rollingHeatIndex !== null) rows[at + 3] = forecast.rollingHeatIndex ?? Number.NaN
+    rows[at + 3] = forecast.rollingHeatIndex ?? Number.NaN
     rows[at + 4] = forecast.temperature ?? Number.NaN
     rows[at + 5] = forecast.humidity ?? Number.NaN
     rows[at + 6] = forecast.readings * TIMINGS.length + TIMINGS.indexOf(forecast.timing)

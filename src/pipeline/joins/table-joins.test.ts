@@ -157,14 +157,14 @@ describe('a stream and a table', () => {
 
 describe('a table', () => {
   const changes = topic('changes', { key: text(), value: number, partitions: 2, compacted: true })
+  const writing = pipeline('writing')
+  writing
+    .from(ones)
+    .map(({ n }) => (n < 0 ? null : { n }))
+    .toTable('own', { value: number })
+    .to(changes)
 
   test('writes its changes to a compacted topic, and reads what is deleted there', async () => {
-    const writing = pipeline('writing')
-    writing
-      .from(ones)
-      .map(({ n }) => (n < 0 ? null : { n }))
-      .toTable('own', { value: number })
-      .to(changes)
     const reading = pipeline('reading')
     reading
       .tableOf(changes)
@@ -186,12 +186,6 @@ describe('a table', () => {
   })
 
   test('a deletion has the time of its record, also where a function tells that of values, and beside values that throw', async () => {
-    const writing = pipeline('writing')
-    writing
-      .from(ones)
-      .map(({ n }) => (n < 0 ? null : { n }))
-      .toTable('own', { value: number })
-      .to(changes)
     const reading = pipeline('reading')
     reading
       .tableOf(changes, 'copy', { timestamp: ({ n }) => n, maxAhead: false })

@@ -1,5 +1,6 @@
 /**
- * Rolling and sliding windows: for each record of a key, those in the time up to it.
+ * Rolling and sliding windows: for each record of a key, those in the time up to it. `late-trailing-windows.ts` has those
+ * that are told again for late records.
  *
  * Words: a record *waits* until time has passed it, for others may come that are older. Then it *enters*: the records of a
  * key enter in the order of time, equal ones in the order they came. It *leaves* when the window has moved on.
@@ -11,8 +12,8 @@
  *    that comes after those of all such records. So what is told does not depend on which of both came first.
  * 3. Behind the record n of a chain comes n + 1 unless `next` says otherwise, and behind the last none: so one that comes in
  *    order, as most do, changes no row but its own and that of its key.
+ * 4. Where records correct each other, the number of one is its time: another of that time takes its place.
  */
-import { AldebaranError } from '../../errors.ts'
 import { ByteWriter } from '../../schema/byte-writer.ts'
 import type { Schema } from '../../schema/schema.ts'
 import type { TaskTable } from '../../state/contract.ts'
@@ -20,124 +21,183 @@ import type { Operator, OperatorParts } from '../node.ts'
 import type { TrailingWindow } from './window.ts'
 import { WindowOperator, type WindowRow, type WindowRules } from './window-operator.ts'
 
-/** Records have numbers from 1 on. */
-const NONE = 0
+export interface TrailingRules extends WindowRules {
+  readonly window: TrailingWindow
+  /** Of the value that goes into a result; null: none does. */
+  readonly value: Schema<unknown> | null
+  readonly corrects: boolean
+}
+
+/** No record of a chain has this number. */
+export const NONE = 0
 
 export class TrailingWindows extends WindowOperator implements Operator {
-  readonly #records: TaskTable
-  readonly #keys: TaskTable
-  readonly #size: number
-  readonly #includesStart: boolean
-  readonly #tellsExits: boolean
+  protected readonly records: TaskTable
+  protected readonly keys: TaskTable
+  protected readonly size: number
+  protected readonly tellsExits: boolean
+  /** A window has the records newer than its time less this. */
+  protected readonly reach: number
   readonly #value: Schema<unknown> | null
+  readonly #corrects: boolean
   readonly #bytes = new ByteWriter(256)
 
-  constructor(parts: OperatorParts, rules: WindowRules, window: TrailingWindow, value: Schema<unknown> | null) {
+  constructor(parts: OperatorParts, rules: TrailingRules) {
     super(parts, rules)
-    this.#records = parts.tables[0]!
-    this.#keys = parts.tables[1]!
-    this.#size = window.size
-    this.#includesStart = window.includesStart
-    this.#tellsExits = window.tellsExits
-    this.#value = value
+    const { size, includesStart, tellsExits } = rules.window
+    this.records = parts.tables[0]!
+    this.keys = parts.tables[1]!
+    this.size = size
+    this.tellsExits = tellsExits
+    this.reach = includesStart ? size + 1 : size
+    this.#value = rules.value
+    this.#corrects = rules.corrects
   }
 
   push(value: unknown): void {
-    const { time, watermark } = this
-    if (time + this.lateness < watermark) {
-      this.tooLate(value)
+    const { time } = this
+    if (time < this.watermark) {
+      this.late(value)
       return
     }
-    const key = this.locateKey(this.#keys)
-    key.newest++
-    key.waiting++
-    const row = this.locate(this.#records, key.newest)
-    row.time = time
-    this.aggregates.itemsOf(value, this.context, row)
-    if (this.#value !== null) row.value = this.#encoded(value)
-    row.due = Math.max(1, time + 1 + this.lateness)
+    const key = this.locateKey(this.keys)
+    const row = this.record(this.numberAt(key, time))
+    if (!row.exists) key.waiting++
+    this.put(row, value)
+    row.due = Math.max(1, time + 1)
   }
 
   timer(): void {
     const number = this.enterRow()
-    const row = this.#records.row as WindowRow
-    if (row.hasEntered) this.#leave(row.time)
+    const row = this.records.row as WindowRow
+    if (row.hasEntered) this.end(number, row)
     else this.#enter(number, row)
+  }
+
+  protected late(value: unknown): void {
+    this.tooLate(value)
+  }
+
+  /** A record that has entered, by its timer. */
+  protected end(number: number, row: WindowRow): void {
+    this.leave(row.time)
+    // With lateness that was allowed before, it may have left, and have been kept.
+    const left = this.record(number)
+    if (left.exists) left.delete()
+  }
+
+  /** A record left the window. */
+  protected release(row: WindowRow): void {
+    row.delete()
+  }
+
+  /** The last record left the window. */
+  protected emptied(key: WindowRow): void {
+    key.last = NONE
+    if (key.waiting === 0) key.delete()
+  }
+
+  protected record(number: number): WindowRow {
+    return this.locate(this.records, number)
+  }
+
+  /** Number of the record at hand. */
+  protected numberAt(key: WindowRow, time: number): number {
+    if (!this.#corrects) return ++key.newest
+    return time > NONE ? time : time - 1
+  }
+
+  protected put(row: WindowRow, value: unknown): void {
+    row.time = this.time
+    this.aggregates.itemsOf(value, this.context, row)
+    if (this.#value !== null) row.value = this.#encoded(value)
+  }
+
+  /** When a record of that time leaves by its timer. */
+  protected leavesAt(time: number): number {
+    return Math.max(1, time + this.reach + 2)
+  }
+
+  /** The result for the record of the row, which is the newest of what the row of the key tells. */
+  protected tellRecord(key: WindowRow, row: WindowRow, timing: 'onTime' | 'late'): void {
+    const result = this.aggregates.result(key)
+    const time = row.time as number
+    if (this.#value !== null) result.value = this.#decoded(row.value)
+    this.tell(result, time - this.size, time, time, timing)
+  }
+
+  /** The result when records of that time have left, and others are still there. */
+  protected tellExit(key: WindowRow, time: number, timing: 'onTime' | 'late'): void {
+    const start = time + 1
+    const end = start + this.size
+    this.tell(this.aggregates.result(key), start, end, end, timing)
   }
 
   #enter(number: number, row: WindowRow): void {
     const time = row.time as number
-    const value = this.#value === null ? undefined : this.#decoded(row.value)
-    const size = this.#size
     row.hasEntered = true
-    row.due = Math.max(1, time + size + (this.#includesStart ? 3 : 2) + this.lateness)
-    if (this.#tellsExits) this.#tellExitsBefore(time)
-    this.#drop(this.#includesStart ? time - size - 1 : time - size)
+    row.due = this.leavesAt(time)
+    if (this.tellsExits) this.#tellExitsBefore(time)
+    this.#drop(time - this.reach)
     // Located by what was done last, and there, for this record was waiting.
-    const key = this.#keys.row as WindowRow
+    const key = this.keys.row as WindowRow
     key.waiting--
     const last = key.last as number
     key.last = number
-    if (last === NONE) key.first = number
-    else if (last + 1 !== number) this.locate(this.#records, last).next = number
-    this.aggregates.addItems(key, this.locate(this.#records, number), time)
-    const result = this.aggregates.result(key)
-    if (this.#value !== null) result.value = value
-    this.tell(result, time - size, time, time, 'onTime')
+    if (last !== NONE && last + 1 !== number) this.record(last).next = number
+    if (key.first === NONE) key.first = number
+    const entered = this.record(number)
+    this.aggregates.addItems(key, entered, time)
+    this.tellRecord(key, entered, 'onTime')
   }
 
   #tellExitsBefore(time: number): void {
     for (;;) {
-      const first = this.locateKey(this.#keys).first as number
+      const first = this.locateKey(this.keys).first as number
       if (first === NONE) return
-      const oldest = this.locate(this.#records, first).time as number
-      if (oldest + this.#size + 1 >= time) return
-      this.#leave(oldest)
+      const oldest = this.record(first).time as number
+      if (oldest + this.size + 1 >= time) return
+      this.leave(oldest)
     }
   }
 
-  #leave(time: number): void {
+  protected leave(time: number): void {
     const isLeft = this.#drop(time)
-    if (!isLeft || !this.#tellsExits) return
-    const start = time + 1
-    const end = start + this.#size
-    this.tell(this.aggregates.result(this.locateKey(this.#keys)), start, end, end, 'onTime')
+    if (isLeft && this.tellsExits) this.tellExit(this.locateKey(this.keys), time, 'onTime')
   }
 
   /** Takes out what is not newer than `time`. Returns whether anything is still in the window. */
   #drop(time: number): boolean {
-    const key = this.locateKey(this.#keys)
+    const key = this.locateKey(this.keys)
     const before = key.first as number
     const last = key.last as number
     let first = before
     let isKnown = true
     while (first !== NONE) {
-      const row = this.locate(this.#records, first)
+      const row = this.record(first)
       if (row.time > time) break
       const next = first === last ? NONE : nextOf(row, first)
       // Once the aggregate does not tell what is left, it is added up anew.
       isKnown = isKnown && this.aggregates.subtractItems(key, row, row.time)
-      row.delete()
+      this.release(row)
       first = next
     }
     if (first === before) return first !== NONE
     key.first = first
     if (first !== NONE) {
-      if (!isKnown) this.#addUp(key, first)
+      if (!isKnown) this.addUp(key, first, last)
       return true
     }
-    key.last = NONE
     // Nothing is left of what rounding did.
     this.aggregates.clear(key)
-    if (key.waiting === 0) key.delete()
+    this.emptied(key)
     return false
   }
 
-  #addUp(key: WindowRow, first: number): void {
+  protected addUp(key: WindowRow, first: number, last: number): void {
     this.aggregates.clear(key)
-    const last = key.last as number
     for (let number = first; ; ) {
-      const row = this.locate(this.#records, number)
+      const row = this.record(number)
       this.aggregates.addItems(key, row, row.time)
       if (number === last) return
       number = nextOf(row, number)
@@ -156,10 +216,7 @@ export class TrailingWindows extends WindowOperator implements Operator {
   }
 }
 
-function nextOf(row: WindowRow, number: number): number {
+/** Of a record that is not the last of its chain. */
+export function nextOf(row: WindowRow, number: number): number {
   return row.next === NONE ? number + 1 : row.next
-}
-
-export function noEarlyResults(): AldebaranError {
-  return new AldebaranError('OPTION_INVALID', 'early: rolling and sliding windows have a result for each record anyway')
 }

@@ -9,15 +9,16 @@ import type { Node, Operator, OperatorNode, OperatorParts, TableNode } from '../
 import type { StreamEnd } from '../stream-owner.ts'
 import { parseDuration } from '../units.ts'
 import { FixedWindows } from './fixed-windows.ts'
+import { LateTrailingWindows } from './late-trailing-windows.ts'
 import { SessionWindows } from './session-windows.ts'
-import { noEarlyResults, TrailingWindows } from './trailing-windows.ts'
+import { TrailingWindows } from './trailing-windows.ts'
 import type { Window } from './window.ts'
 import type { Timing, WindowRules } from './window-operator.ts'
 
 export interface WindowSettings<V = unknown> {
   /**
-   * A window is kept for so long after its end, and told again for each record that still comes. For rolling and sliding
-   * windows: results wait so long. Default 0.
+   * A window is kept for so long after its end, and told again for each record that still comes. Rolling and sliding: all
+   * windows that a late record is in are told again. Default 0.
    */
   allowedLateness?: string | number
   /** Results of a window before its end, so long after the first record that they lack, by the wall clock. Default: none. */
@@ -26,6 +27,11 @@ export interface WindowSettings<V = unknown> {
   clock?: 'event' | 'processing'
   /** Of rolling and sliding windows: the value of the record itself goes into the result, as `value`. Default: it does not. */
   value?: Schema<V>
+  /**
+   * Of rolling and sliding windows: a record takes the place of one of its key with the same time. For input that is
+   * corrected, such as results of windows with `allowedLateness`. Default false: both count.
+   */
+  corrects?: boolean
   /** Of its tables. Default `memory`. */
   store?: 'memory' | 'disk'
   /** Rows of a table of one partition, at most: windows of keys, and records of rolling and sliding ones. Default 100 million. */
@@ -69,6 +75,7 @@ export function planWindows(
 ): WindowPlan {
   from.owner.claim(name)
   if (window.kind === 'trailing' && settings.early !== undefined) throw noEarlyResults()
+  if (window.kind !== 'trailing' && settings.corrects !== undefined) throw noCorrections()
   return { from, name, window, settings, late: [] }
 }
 
@@ -125,12 +132,18 @@ function makeOperator({ window, settings }: WindowPlan, parts: OperatorParts, ru
       return new FixedWindows(parts, rules, window)
     case 'session':
       return new SessionWindows(parts, rules, window.gap)
-    case 'trailing':
-      return new TrailingWindows(parts, rules, window, (settings.value as Schema<unknown> | undefined) ?? null)
+    case 'trailing': {
+      const value = (settings.value as Schema<unknown> | undefined) ?? null
+      const trailing = { ...rules, window, value, corrects: settings.corrects === true }
+      return rules.lateness > 0 ? new LateTrailingWindows(parts, trailing) : new TrailingWindows(parts, trailing)
+    }
   }
 }
 
-function tablesOf(plan: WindowPlan, { aggregates: { fields, items }, clock, early }: WindowRules): TableNode[] {
+function tablesOf(
+  plan: WindowPlan,
+  { aggregates: { fields, items }, clock, early, lateness }: WindowRules,
+): TableNode[] {
   const { from, name, window, settings } = plan
   const ends = { close: clock, ...(early === Number.POSITIVE_INFINITY ? {} : { early: 'processing' as const }) }
   switch (window.kind) {
@@ -143,8 +156,9 @@ function tablesOf(plan: WindowPlan, { aggregates: { fields, items }, clock, earl
       ]
     case 'trailing': {
       const value = settings.value === undefined ? {} : { value: t.bytes }
-      const record = { time: t.long, next: t.long, hasEntered: t.boolean, ...items, ...value }
-      const key = { newest: t.long, waiting: t.int, first: t.long, last: t.long, ...fields }
+      const [left, oldest] = lateness > 0 ? [{ hasLeft: t.boolean }, { oldest: t.long }] : [{}, {}]
+      const record = { time: t.long, next: t.long, hasEntered: t.boolean, ...left, ...items, ...value }
+      const key = { newest: t.long, waiting: t.int, first: t.long, last: t.long, ...oldest, ...fields }
       return [table(plan, name, record, { due: clock }), table(plan, `${name}-keys`, key, {}, from.key)]
     }
   }
@@ -167,6 +181,14 @@ function table(
     maxRows: settings.maxRows ?? 100_000_000,
   }
   return { definition, timers: [] }
+}
+
+function noEarlyResults(): AldebaranError {
+  return new AldebaranError('OPTION_INVALID', 'early: rolling and sliding windows have a result for each record anyway')
+}
+
+function noCorrections(): AldebaranError {
+  return new AldebaranError('OPTION_INVALID', 'corrects: of rolling and sliding windows only')
 }
 
 const RESERVED = ['windowStart', 'windowEnd', 'timing', 'replaces', 'value']
