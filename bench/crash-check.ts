@@ -1,5 +1,5 @@
 /** What must be there after the crashes, computed from the messages alone, with the rules of the auditor. */
-import { type AlertKind, type BookRow, purchase, request } from '../apps/audit/rules.ts'
+import { type AlertKind, type BookRow, newBook, purchase, request } from '../apps/audit/rules.ts'
 import { AlertCheck } from './audit-check.ts'
 import type { CrashEnd, Message } from './crash-process.ts'
 
@@ -33,16 +33,7 @@ export class CrashCheck {
     this.#messages++
     let book = this.#books.get(order)
     if (book === undefined) {
-      book = {
-        state: 'WAITING',
-        requested: 0,
-        purchased: 0,
-        firstTs: 0,
-        lastTs: 0,
-        close: 0,
-        client: '',
-        stock: '',
-      }
+      book = newBook()
       this.#books.set(order, book)
     }
     const kind: AlertKind | null =

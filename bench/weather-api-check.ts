@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import type { Forecast } from '../apps/weather/schemas.ts'
+import { forecastOf, MINUTE } from './weather-api-forecasts.ts'
 
 export interface Checked {
   writes: number
@@ -13,7 +14,6 @@ export interface Checked {
   stale: number
 }
 
-const MINUTE = 60_000
 /** Values of one write. */
 const AT_ONCE = 20
 
@@ -69,20 +69,6 @@ export async function checkReads(
 interface Body {
   latest?: Forecast
   values?: Forecast[]
-}
-
-function forecastOf(city: string, windowStart: number, heatIndex: number): Forecast {
-  return {
-    city,
-    windowStart,
-    windowEnd: windowStart + MINUTE,
-    heatIndex,
-    rollingHeatIndex: null,
-    temperature: 80,
-    humidity: 50,
-    readings: 1,
-    timing: 'onTime',
-  }
 }
 
 async function get(agent: Agent, url: string): Promise<{ etag: string; body: Body }> {

@@ -2,14 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Forecast } from '../apps/weather/schemas.ts'
 import { parseOptions, result } from './measure.ts'
 import type { ApiCalls } from './weather-api-app.ts'
 import { checkReads } from './weather-api-check.ts'
+import { forecastOf, MINUTE } from './weather-api-forecasts.ts'
 import type { LoadCalls, LoadResult } from './weather-api-load.ts'
 import { Program } from './webhooks-process.ts'
 
-const MINUTE = 60_000
 const NOON = Date.UTC(2024, 6, 1, 12)
 /** What is promised, for the exit code. */
 const LEAST_RATE = 15_000
@@ -104,20 +103,6 @@ function told({ loaded, cpu, rss }: { loaded: LoadResult; cpu: number; rss: numb
     p99BySecondMs: { best: sorted[0], median: sorted[sorted.length >> 1], worst: sorted.at(-1) },
     megabytesPerSecond: Math.round(bytes / seconds / 1e6),
     serverPeakRssMb: Math.round(rss),
-  }
-}
-
-function forecastOf(city: string, windowStart: number, heatIndex: number): Forecast {
-  return {
-    city,
-    windowStart,
-    windowEnd: windowStart + MINUTE,
-    heatIndex,
-    rollingHeatIndex: heatIndex - 1.25,
-    temperature: heatIndex - 3,
-    humidity: 61.5,
-    readings: 4,
-    timing: 'onTime',
   }
 }
 

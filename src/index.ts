@@ -85,7 +85,7 @@ export type { Replacing, WindowResult, WindowSettings, WithValue } from './pipel
 export type { Timing } from './pipeline/windows/window-operator.ts'
 export type { Header } from './record/headers.ts'
 export { partitionOf } from './record/partitioner.ts'
-export { type RunSettings, run, type ServeSettings } from './run.ts'
+export { type RunSettings, run, runSettingsOf, type ServedParts, type ServeSettings } from './run.ts'
 export { type Application, type ApplicationSettings, application } from './runtime/application.ts'
 export {
   type EmbeddedSettings,

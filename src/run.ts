@@ -1,7 +1,8 @@
+import type { HttpRoute } from './http/application-routes.ts'
 import type { HttpSettings } from './http/serve.ts'
 import type { Application } from './runtime/application.ts'
 import { registerInWorker } from './runtime/find-application.ts'
-import type { LogLocation } from './runtime/log-location.ts'
+import { embedded, type LogLocation } from './runtime/log-location.ts'
 import type { LogLevel } from './runtime/logger.ts'
 import { ProcessEnd } from './runtime/process-end.ts'
 import { type Source, Sources } from './runtime/source.ts'
@@ -20,6 +21,8 @@ export interface RunSettings extends StartSettings {
    * stderr, when the log cannot go on. Default true.
    */
   signals?: boolean
+  /** Stops it, as `stop` does; while it is not ready yet, `run` rejects with LOG_CLOSED then. */
+  signal?: AbortSignal
 }
 
 /** What `aldebaran up` hands to `serveApplication`, which the `serve` module of an application exports. */
@@ -36,6 +39,35 @@ export interface ServeSettings {
   /** 0: no sample data. Else how fast it comes, if the application can tell. */
   speed?: number
   report?: NonNullable<RunSettings['report']>
+  signal?: AbortSignal
+}
+
+/** What an application that is served has of its own. */
+export interface ServedParts {
+  /** The module that exports or starts the application, for the worker threads. */
+  entry: string | URL
+  /** Default: none but those that every application has. */
+  routes?: readonly HttpRoute[]
+  /** Default: none. */
+  sources?: readonly Source[]
+}
+
+/**
+ * How `serveApplication` runs its application: on the log that it was given, else on an embedded one in its folder.
+ * Signals are left to whoever serves, for several applications are stopped together.
+ */
+export function runSettingsOf(settings: ServeSettings, { entry, routes, sources }: ServedParts): RunSettings {
+  const { log, data, durability = 'disk', host, port, workers, report, signal } = settings
+  return {
+    signals: false,
+    log: log ?? embedded(data, { durability }),
+    http: { host, port, ...(routes !== undefined && { routes }) },
+    entry,
+    ...(sources !== undefined && { sources }),
+    ...(workers !== undefined && { workers }),
+    ...(report !== undefined && { report }),
+    ...(signal !== undefined && { signal }),
+  }
 }
 
 /**
@@ -67,8 +99,13 @@ async function begin(app: Application, settings: RunSettings, end: ProcessEnd | 
     if (settings.http !== false) {
       await listen(running, { report, ...settings.http })
     }
+    const stop = (): void => void running.stop().catch(ignored)
+    running.onStop(async () => settings.signal?.removeEventListener('abort', stop))
     const sources = new Sources(running, settings.sources ?? [], report)
+    // From here on, for all that `stop` has to end is there.
     end?.watch(running)
+    settings.signal?.addEventListener('abort', stop, { once: true })
+    if (settings.signal?.aborted === true) stop()
     await running.ready()
     await sources.start()
     return running
@@ -85,3 +122,6 @@ async function listen(running: Running, settings: HttpSettings): Promise<void> {
   running.url = server.url
   running.onStop(() => server.close())
 }
+
+/** What goes wrong is told to whoever else stops it. */
+function ignored(): void {}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { AldebaranError } from 'aldebaran'
 import fc from 'fast-check'
-import { type AlertKind, alertTs, type BookRow, MAX_SHARES, purchase, request, timeout } from './rules.ts'
+import { type AlertKind, alertTs, type BookRow, MAX_SHARES, newBook, purchase, request, timeout } from './rules.ts'
 
 interface Message {
   /** When it is processed, ms. */
@@ -18,19 +18,6 @@ interface Raised {
   requested: number
   purchased: number
   ts: number
-}
-
-function emptyBook(): BookRow {
-  return {
-    state: 'WAITING',
-    requested: 0,
-    purchased: 0,
-    firstTs: 0,
-    lastTs: 0,
-    close: 0,
-    client: '',
-    stock: '',
-  }
 }
 
 /** One order, driven as the application does: what is due comes before the message of the same instant. */
@@ -53,7 +40,7 @@ function play(messages: readonly Message[], delta: number): { raised: Raised[]; 
   }
   for (const message of messages) {
     runTimers(message.at)
-    book ??= emptyBook()
+    book ??= newBook()
     const alert = message.request
       ? request(book, message.shares, message.at, delta, 'c', 's')
       : purchase(book, message.shares, message.ts, message.at, delta, 's')
@@ -142,7 +129,7 @@ const now = 1_000_000
 const delta = 10_000
 
 test('exactly as many shares as requested are no alert, one more is', () => {
-  const book = emptyBook()
+  const book = newBook()
   assert.equal(request(book, 100, now, delta, 'client', 'AAA'), null)
   assert.equal(purchase(book, 60, 1, now, delta, 'AAA'), null)
   assert.equal(purchase(book, 40, 2, now, delta, 'AAA'), null)
@@ -161,7 +148,7 @@ test('exactly as many shares as requested are no alert, one more is', () => {
 })
 
 test('purchases before their request are counted, and the request can raise the alert', () => {
-  const book = emptyBook()
+  const book = newBook()
   assert.equal(purchase(book, 60, 1, now, delta, 'AAA'), null)
   assert.equal(purchase(book, 60, 2, now + 1, delta, 'AAA'), null)
   assert.equal(book.close, now + delta)
@@ -170,7 +157,7 @@ test('purchases before their request are counted, and the request can raise the 
 })
 
 test('a closed book raises nothing more and keeps its deadline and totals', () => {
-  const book = emptyBook()
+  const book = newBook()
   request(book, 1, now, delta, 'client', 'AAA')
   assert.equal(purchase(book, 2, 1, now, delta, 'AAA'), 'OVERBOUGHT')
   const closed = { ...book }
@@ -181,7 +168,7 @@ test('a closed book raises nothing more and keeps its deadline and totals', () =
 })
 
 test('a repeated request for an open book is ignored', () => {
-  const book = emptyBook()
+  const book = newBook()
   request(book, 100, now, delta, 'client', 'AAA')
   const open = { ...book }
   assert.equal(request(book, 1, now + 500, delta, 'other', 'BBB'), null)
@@ -189,7 +176,7 @@ test('a repeated request for an open book is ignored', () => {
 })
 
 test('a book without a request alerts at its deadline with the ts of the first purchase, then is remembered', () => {
-  const book = emptyBook()
+  const book = newBook()
   purchase(book, 60, 7, now, delta, 'AAA')
   purchase(book, 50, 9, now + 4000, delta, 'AAA')
   assert.equal(timeout(book, now + delta, delta), 'NO_REQUEST')
@@ -200,14 +187,14 @@ test('a book without a request alerts at its deadline with the ts of the first p
 })
 
 test('an open book times out without an alert', () => {
-  const book = emptyBook()
+  const book = newBook()
   request(book, 100, now, delta, 'client', 'AAA')
   assert.equal(timeout(book, now + delta, delta), null)
   assert.equal(book.state, 'OPEN')
 })
 
 test('totals go beyond 32 bits', () => {
-  const book = emptyBook()
+  const book = newBook()
   purchase(book, MAX_SHARES, 1, now, delta, 'AAA')
   purchase(book, MAX_SHARES, 2, now, delta, 'AAA')
   assert.equal(book.purchased, 2 * MAX_SHARES)
@@ -215,7 +202,7 @@ test('totals go beyond 32 bits', () => {
 })
 
 test('totals stop at 2^53 - 1 instead of losing exactness', () => {
-  const book = emptyBook()
+  const book = newBook()
   purchase(book, 1, 1, now, delta, 'AAA')
   book.purchased = Number.MAX_SAFE_INTEGER - 1
   purchase(book, MAX_SHARES, 2, now, delta, 'AAA')
@@ -224,10 +211,10 @@ test('totals stop at 2^53 - 1 instead of losing exactness', () => {
 
 test('shares that are not 1 to 2^31 - 1 are refused and change nothing', () => {
   for (const shares of [0, -1, 1.5, MAX_SHARES + 1, Number.NaN, Number.POSITIVE_INFINITY]) {
-    const book = emptyBook()
+    const book = newBook()
     const refused = (error: unknown): boolean => error instanceof AldebaranError && error.code === 'VALUE_INVALID'
     assert.throws(() => request(book, shares, now, delta, 'client', 'AAA'), refused, String(shares))
     assert.throws(() => purchase(book, shares, 1, now, delta, 'AAA'), refused, String(shares))
-    assert.deepEqual(book, emptyBook())
+    assert.deepEqual(book, newBook())
   }
 })

@@ -28,7 +28,7 @@ export type BookState = (typeof BOOK_STATES)[number]
 
 export const MAX_SHARES = 2 ** 31 - 1
 
-/** The row of a book. A new one is all zero values: WAITING, 0, ''. */
+/** The row of a book; {@link newBook} is one. */
 export interface BookRow {
   state: BookState
   requested: number
@@ -41,6 +41,11 @@ export interface BookRow {
   close: number
   client: string
   stock: string
+}
+
+/** As the row of an unknown order reads: all zero values. */
+export function newBook(): BookRow {
+  return { state: 'WAITING', requested: 0, purchased: 0, firstTs: 0, lastTs: 0, close: 0, client: '', stock: '' }
 }
 
 /**

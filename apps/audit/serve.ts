@@ -1,21 +1,13 @@
 import { extname } from 'node:path'
-import { embedded, type Running, type RunSettings, run, type ServeSettings } from 'aldebaran'
+import { type Running, run, runSettingsOf, type ServeSettings } from 'aldebaran'
 import { auditFromEnvironment } from './entry.ts'
 import { replayInto } from './replay.ts'
 
 /** Runs the auditor on the real trades that come with it. */
 export async function serveApplication(settings: ServeSettings): Promise<Running> {
   const audit = await auditFromEnvironment(process.env)
-  const runSettings: RunSettings = {
-    // Whoever serves several applications stops them together.
-    signals: false,
-    log: settings.log ?? embedded(settings.data, { durability: settings.durability ?? 'disk' }),
-    http: { host: settings.host, port: settings.port },
-    entry: new URL(`./entry${extname(import.meta.url)}`, import.meta.url),
-  }
-  if (settings.workers !== undefined) runSettings.workers = settings.workers
-  if (settings.report !== undefined) runSettings.report = settings.report
-  const running = await run(audit.application, runSettings)
+  const entry = new URL(`./entry${extname(import.meta.url)}`, import.meta.url)
+  const running = await run(audit.application, runSettingsOf(settings, { entry }))
   const speed = settings.speed ?? 2000
   if (speed > 0) {
     const stop = new AbortController()

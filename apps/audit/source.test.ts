@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { AldebaranError } from 'aldebaran'
 import { messageToJson, parseMessage } from './json.ts'
-import { type AlertKind, type BookRow, purchase, request, timeout } from './rules.ts'
+import { type AlertKind, type BookRow, newBook, purchase, request, timeout } from './rules.ts'
 import { TradeSource, type TradeSourceOptions, toMessage } from './source.ts'
 import { type CurrentMessage, type ExpectAlert, Workload } from './workload.ts'
 
@@ -21,7 +21,7 @@ function audited(make: (expect: ExpectAlert) => Generator): { raised: string[]; 
     const { orderId, shares, client, stock } = generator
     let book = books.get(orderId)
     if (book === undefined) {
-      book = { state: 'WAITING', requested: 0, purchased: 0, firstTs: 0, lastTs: 0, close: 0, client: '', stock: '' }
+      book = newBook()
       books.set(orderId, book)
     }
     raise(

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { AldebaranError } from 'aldebaran'
-import { type AlertKind, type BookRow, purchase, request, timeout } from './rules.ts'
+import { type AlertKind, type BookRow, newBook, purchase, request, timeout } from './rules.ts'
 import {
   readTrades,
   replayTrades,
@@ -263,7 +263,7 @@ function audit(messages: TimedMessage[], delta: number): string[] {
     const orderId = message.kind === 'request' ? message.id : message.orderId
     let book = books.get(orderId)
     if (book === undefined) {
-      book = { state: 'WAITING', requested: 0, purchased: 0, firstTs: 0, lastTs: 0, close: 0, client: '', stock: '' }
+      book = newBook()
       books.set(orderId, book)
     }
     const before = book.close

@@ -1,5 +1,5 @@
 import { extname } from 'node:path'
-import { embedded, type Running, type RunSettings, run, type ServeSettings } from 'aldebaran'
+import { type Running, run, runSettingsOf, type ServeSettings } from 'aldebaran'
 import { assembleWeather, withDatabaseBeside } from './assemble.ts'
 import { weatherFromEnvironment } from './environment.ts'
 import { runSamples } from './samples.ts'
@@ -13,21 +13,16 @@ export async function serveApplication(settings: ServeSettings): Promise<Running
   const { WEATHER_FORMULA: formula } = process.env
   if (settings.speed !== 0 && !formula) process.env.WEATHER_FORMULA = 'nws'
   const weather = weatherFromEnvironment(process.env)
-  const parts = assembleWeather(weather, withDatabaseBeside(process.env, settings.data), settings.report)
-  const runSettings: RunSettings = {
-    // Whoever serves several applications stops them together.
-    signals: false,
-    log: settings.log ?? embedded(settings.data, { durability: settings.durability ?? 'disk' }),
-    http: { host: settings.host, port: settings.port, routes: parts.routes },
-    sources: parts.sources,
-    entry: new URL(`./entry${extname(import.meta.url)}`, import.meta.url),
-  }
-  if (settings.workers !== undefined) runSettings.workers = settings.workers
-  if (settings.report !== undefined) runSettings.report = settings.report
-  const running = await run(weather.application, runSettings)
+  const { directory, routes, sources } = assembleWeather(
+    weather,
+    withDatabaseBeside(process.env, settings.data),
+    settings.report,
+  )
+  const entry = new URL(`./entry${extname(import.meta.url)}`, import.meta.url)
+  const running = await run(weather.application, runSettingsOf(settings, { entry, routes, sources }))
   if (settings.speed === 0) return running
   const stop = new AbortController()
-  const samples = runSamples(weather, running.log, parts.directory, { signal: stop.signal }).catch((error: unknown) => {
+  const samples = runSamples(weather, running.log, directory, { signal: stop.signal }).catch((error: unknown) => {
     // The platform goes on without sample data.
     settings.report?.('error', 'the sample readings ended', { error: String(error) })
   })

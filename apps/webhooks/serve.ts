@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, extname, resolve } from 'node:path'
-import { embedded, type Running, type RunSettings, run, type ServeSettings } from 'aldebaran'
+import { type Running, run, runSettingsOf, type ServeSettings } from 'aldebaran'
 import { DemoReceivers } from './demo-receivers.ts'
 import { webhooksFromEnvironment } from './environment.ts'
 import { outboxFromEnvironment } from './outbox.ts'
@@ -39,17 +39,12 @@ export async function serveApplication(settings: ServeSettings): Promise<Running
 
 async function serveWith(settings: ServeSettings, receivers: DemoReceivers | null): Promise<Running> {
   const webhooks = webhooksFromEnvironment(process.env)
-  const runSettings: RunSettings = {
-    // Whoever serves several applications stops them together.
-    signals: false,
-    log: settings.log ?? embedded(settings.data, { durability: settings.durability ?? 'disk' }),
-    http: { host: settings.host, port: settings.port, routes: webhookRoutes(webhooks) },
-    sources: outboxFromEnvironment(webhooks, process.env),
+  const parts = {
     entry: new URL(`./entry${extname(import.meta.url)}`, import.meta.url),
+    routes: webhookRoutes(webhooks),
+    sources: outboxFromEnvironment(webhooks, process.env),
   }
-  if (settings.workers !== undefined) runSettings.workers = settings.workers
-  if (settings.report !== undefined) runSettings.report = settings.report
-  const running = await run(webhooks.application, runSettings)
+  const running = await run(webhooks.application, runSettingsOf(settings, parts))
   if (receivers === null) return running
   const stop = new AbortController()
   const { origins } = receivers

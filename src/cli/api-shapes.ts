@@ -1,4 +1,6 @@
 /** What the HTTP API answers, as far as the commands read it. `docs/http.md` has it whole. */
+import type { RecordView } from '../http/record-view.ts'
+
 export interface Topic {
   name: string
   partitions: number
@@ -14,20 +16,8 @@ export interface StoredSchema {
   definition: string | null
 }
 
-export interface TopicRecord {
-  partition: number
-  offset: number
-  /** ms since 1970. */
-  timestamp: number
-  key: unknown
-  value: unknown
-  keyBase64?: string
-  valueBase64?: string
-  valueError?: { code: string; message: string }
-}
-
 export interface RecordsPage {
-  records: TopicRecord[]
+  records: RecordView[]
   /** Where to read on. */
   next: string
   complete: boolean

@@ -1,4 +1,4 @@
-import type { TopicRecord } from './api-shapes.ts'
+import type { RecordView } from '../http/record-view.ts'
 import type { Output } from './output.ts'
 
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB'] as const
@@ -52,7 +52,7 @@ export function taskText(tasks: readonly string[]): string {
 }
 
 /** A record as one line. */
-export function printRecord(out: Output, record: TopicRecord): void {
+export function printRecord(out: Output, record: RecordView): void {
   if (out.json) {
     out.value(record)
     return

@@ -68,21 +68,29 @@ export function sendError(
     .send({ error: error.toJSON(), ...also })
 }
 
-/** Answers every error as JSON, and tells of those that nobody foresaw. The query is never told: it may hold a token. */
+/** The query is never told: it may hold a token. */
+export function reportUnforeseen(
+  settings: CompiledHttpSettings,
+  message: string,
+  request: FastifyRequest,
+  error: AldebaranError,
+): void {
+  settings.report('error', message, {
+    method: request.method,
+    route: request.routeOptions.url,
+    code: error.code,
+    error: messageOf(error.cause ?? error),
+    stack: error.cause instanceof Error ? error.cause.stack : error.stack,
+  })
+}
+
+/** Answers every error as JSON, and tells of those that nobody foresaw. */
 export function errorHandler(
   settings: CompiledHttpSettings,
 ): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (error, request, reply) => {
     const known = asAldebaranError(error, settings.bodyLimit)
-    if (statusOf(known) === 500) {
-      settings.report('error', 'a request failed', {
-        method: request.method,
-        route: request.routeOptions.url,
-        code: known.code,
-        error: messageOf(known.cause ?? known),
-        stack: known.cause instanceof Error ? known.cause.stack : known.stack,
-      })
-    }
+    if (statusOf(known) === 500) reportUnforeseen(settings, 'a request failed', request, known)
     sendError(reply, known)
   }
 }

@@ -16,7 +16,7 @@ import type { BatchCursor } from '../record/batch-cursor.ts'
 import { ByteWriter } from '../schema/byte-writer.ts'
 import { type CompiledTable, compileTable, copyRow } from './compiled-table.ts'
 import type { ChangelogSink, RowCopy, TableDefinition, TaskTable, TimerKind } from './contract.ts'
-import { KeyRange } from './key-range.ts'
+import { rowsInRange } from './key-range.ts'
 import type { AnyRow } from './row-class.ts'
 import { RowDecoder } from './row-codec.ts'
 import { DIRTY, LIVE, RECENT, STORED, USED } from './row-memory.ts'
@@ -343,14 +343,7 @@ export class DiskTable implements TaskTable {
 
   scan(from: Buffer | undefined, to: Buffer | undefined, limit: number): RowCopy[] {
     const s = this.memory
-    const range = new KeyRange(from, to, limit)
-    const keys = s.keyBuffer()
-    for (let row = 1; row < s.high; row++) {
-      if ((s.flagsOf(row) & LIVE) === 0) continue
-      const start = s.keyStartOf(row)
-      range.offer(row, keys, start, start + s.keyLengthOf(row))
-    }
-    const found = range.rows().map(row => {
+    const found = rowsInRange(s, from, to, limit).map(row => {
       s.point(row)
       return { key: Buffer.from(s.keySource.subarray(s.keyStart, s.keyEnd)), copy: copyRow(s, this.row) }
     })

@@ -1,11 +1,31 @@
+import { LIVE } from './row-memory.ts'
+import type { RowStore } from './row-store.ts'
+
 interface Entry {
   row: number
   start: number
   end: number
 }
 
+/** Of the rows in memory the `limit` first by the bytes of their keys with from ≤ key < to. Looks at every row. */
+export function rowsInRange(
+  memory: RowStore,
+  from: Buffer | undefined,
+  to: Buffer | undefined,
+  limit: number,
+): number[] {
+  const range = new KeyRange(from, to, limit)
+  const keys = memory.keyBuffer()
+  for (let row = 1; row < memory.high; row++) {
+    if ((memory.flagsOf(row) & LIVE) === 0) continue
+    const start = memory.keyStartOf(row)
+    range.offer(row, keys, start, start + memory.keyLengthOf(row))
+  }
+  return range.rows()
+}
+
 /** Keeps, of the rows offered, the `limit` first by the bytes of their keys with from ≤ key < to. */
-export class KeyRange {
+class KeyRange {
   readonly #from: Buffer | undefined
   readonly #to: Buffer | undefined
   readonly #limit: number

@@ -9,7 +9,7 @@ import { ByteWriter } from '../schema/byte-writer.ts'
 import { ChangelogRing } from './changelog-ring.ts'
 import { type CompiledTable, compileTable, copyRow } from './compiled-table.ts'
 import type { ChangelogSink, RowCopy, TableDefinition, TaskTable, TimerKind } from './contract.ts'
-import { KeyRange } from './key-range.ts'
+import { rowsInRange } from './key-range.ts'
 import type { AnyRow } from './row-class.ts'
 import { RowDecoder } from './row-codec.ts'
 import { LIVE, STORED, USED } from './row-memory.ts'
@@ -239,17 +239,9 @@ export class MemoryTable implements TaskTable {
     return this.#store.exists ? copyRow(this.#store, this.row) : undefined
   }
 
-  /** Looks at every row. */
   scan(from: Buffer | undefined, to: Buffer | undefined, limit: number): RowCopy[] {
     const s = this.#store
-    const range = new KeyRange(from, to, limit)
-    const keys = s.keyBuffer()
-    for (let row = 1; row < s.high; row++) {
-      if ((s.flagsOf(row) & LIVE) === 0) continue
-      const start = s.keyStartOf(row)
-      range.offer(row, keys, start, start + s.keyLengthOf(row))
-    }
-    return range.rows().map(row => {
+    return rowsInRange(s, from, to, limit).map(row => {
       s.point(row)
       return copyRow(s, this.row)
     })

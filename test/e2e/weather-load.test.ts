@@ -6,11 +6,10 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { type Application, embedded, type Running, run } from 'aldebaran'
 import { app as audit } from '../../apps/audit/entry.ts'
-import { runConstant } from '../../apps/weather/load/index.ts'
+import { type LoadReport, type RampReport, runConstant, type Second, type Step } from '../../apps/weather/load/index.ts'
 import { app } from '../../apps/weather/load/test/application.ts'
 import { app as faulty } from '../../apps/weather/load/test/faulty-application.ts'
 import { Api } from '../../src/cli/api.ts'
-import type { LoadReport, Second, Step } from '../../src/cli/commands/weather-load-view.ts'
 import { aldebaran, type Outcome } from './command-here.ts'
 
 const PLATFORM = '../../apps/weather/load/test/application.ts'
@@ -42,11 +41,13 @@ async function start(application: Application, module: string, settings: Start =
   })
 }
 
-function told({ lines, err }: Outcome): { summary: LoadReport & { ok: boolean }; seconds: Second[]; steps: Step[] } {
+type Summary = LoadReport & Partial<RampReport> & { ok: boolean }
+
+function told({ lines, err }: Outcome): { summary: Summary; seconds: Second[]; steps: Step[] } {
   const of = (kind: string): unknown[] => lines.filter(line => line.kind === kind)
   assert.equal(of('summary').length, 1, err)
   return {
-    summary: of('summary')[0] as LoadReport & { ok: boolean },
+    summary: of('summary')[0] as Summary,
     seconds: of('second') as Second[],
     steps: of('step') as Step[],
   }

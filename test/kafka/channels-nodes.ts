@@ -1,14 +1,11 @@
 /** The auditor with alert channels as `aldebaran run` starts it, as several processes on the broker that tests share. */
 import assert from 'node:assert/strict'
-import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { aldebaran, type Outcome } from '../e2e/command-here.ts'
-import { ended, listening, spawnCommand } from './command-line.ts'
+import { CommandNodes } from './command-nodes.ts'
 
-const ENTRY = join(import.meta.dirname, '../../apps/audit/entry.ts')
 export const PARTITIONS = 2
 
 export interface Doubt {
@@ -17,25 +14,16 @@ export interface Doubt {
   order: string
 }
 
-export class AuditNodes implements AsyncDisposable {
+export class AuditNodes extends CommandNodes {
   /** Of the application, and what the names of its topics begin with. */
   readonly name = `alerts-${randomUUID().slice(0, 8)}`
-  readonly #bootstrap: string
-  readonly #folder = mkdtempSync(join(tmpdir(), 'aldebaran-audit-nodes-'))
-  readonly #nodes = new Map<string, { child: ChildProcess; url: string }>()
+  protected readonly environment: NodeJS.ProcessEnv
 
   constructor(bootstrap: string, channels: readonly object[]) {
-    this.#bootstrap = bootstrap
-    writeFileSync(this.#channels, JSON.stringify({ channels }))
-  }
-
-  get names(): string[] {
-    return [...this.#nodes.keys()]
-  }
-
-  async start(name: string): Promise<void> {
-    const log = `kafka://${this.#bootstrap}?node=${name}&state=${join(this.#folder, name)}`
-    const child = spawnCommand(['run', ENTRY, '--log', log, '--port', '0', '--workers', '1'], {
+    super('audit', bootstrap)
+    const file = join(this.folder, 'channels.json')
+    writeFileSync(file, JSON.stringify({ channels }))
+    this.environment = {
       AUDIT_NAME: this.name,
       AUDIT_TRADES: `${this.name}-trades`,
       AUDIT_REQUESTS: `${this.name}-requests`,
@@ -43,27 +31,14 @@ export class AuditNodes implements AsyncDisposable {
       AUDIT_ALERTS: `${this.name}-alerts`,
       AUDIT_PARTITIONS: String(PARTITIONS),
       AUDIT_DELTA_MS: '3600000',
-      AUDIT_CHANNELS: this.#channels,
-    })
-    this.#nodes.set(name, { child, url: '' })
-    this.#nodes.set(name, { child, url: await listening(child) })
-  }
-
-  /** SIGKILL, now. */
-  strike(name: string): void {
-    this.#nodes.get(name)!.child.kill('SIGKILL')
-  }
-
-  async kill(name: string): Promise<void> {
-    const { child } = this.#nodes.get(name)!
-    this.#nodes.delete(name)
-    await ended(child, 'SIGKILL')
+      AUDIT_CHANNELS: file,
+    }
   }
 
   /** A command to that node. Repeated as long as tasks are on their way to another node. */
   async ask(node: string, args: string[], input = ''): Promise<Outcome['lines']> {
     for (;;) {
-      const { code, err, lines } = await aldebaran(args, { input, env: { ALDEBARAN_URL: this.#nodes.get(node)!.url } })
+      const { code, err, lines } = await aldebaran(args, { input, env: { ALDEBARAN_URL: this.urlOf(node) } })
       if (code === 0) return lines
       assert.match(err, /\((?:BUSY|WORKER_DIED)\)/)
     }
@@ -99,14 +74,5 @@ export class AuditNodes implements AsyncDisposable {
   async alerts(node: string): Promise<string[]> {
     const lines = await this.ask(node, ['tail', `${this.name}-alerts`, '--from', 'earliest', '-n', '1000'])
     return lines.map(({ value }) => (value as { orderId: string }).orderId).sort()
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const { child } of this.#nodes.values()) await ended(child, 'SIGKILL')
-    rmSync(this.#folder, { recursive: true, force: true })
-  }
-
-  get #channels(): string {
-    return join(this.#folder, 'channels.json')
   }
 }

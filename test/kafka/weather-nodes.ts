@@ -1,28 +1,17 @@
 /** The weather platform as `aldebaran run` starts it: several processes, with a broker and a PostgreSQL of their own. */
 import assert from 'node:assert/strict'
-import type { ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { Producer, subscribe } from 'aldebaran'
 import { Client } from 'pg'
 import type { Weather } from '../../apps/weather/app.ts'
 import { weatherFromEnvironment } from '../../apps/weather/environment.ts'
 import type { Forecast, Reading } from '../../apps/weather/schemas.ts'
 import type { Log } from '../../src/log/contract.ts'
-import { type KafkaHost, openKafka } from '../../src/log/kafka/host.ts'
-import { parseKafkaLocation } from '../../src/log/kafka/location.ts'
 import type { SourceState } from '../../src/runtime/source-state.ts'
-import { kafkaBroker } from '../servers/kafka.ts'
-import type { KafkaCluster } from '../servers/kafka-cluster.ts'
 import { postgresServer } from '../servers/postgres.ts'
 import type { PostgresServer } from '../servers/postgres-process.ts'
-import { ended, listening, spawnCommand } from './command-line.ts'
+import { CommandNodes } from './command-nodes.ts'
+import { OwnBroker } from './own-broker.ts'
 import { inOrder } from './weather-expected.ts'
-
-const ENTRY = join(import.meta.dirname, '../../apps/weather/entry.ts')
-const LOOK_MS = 50
 
 /** Every row that is written, in the order of the transactions that have the lock of the sink, and by which session. */
 const WATCH = `CREATE TABLE writes (number bigserial, session integer NOT NULL DEFAULT pg_backend_pid(),
@@ -41,57 +30,28 @@ export interface CityAnswer {
   body: any
 }
 
-export class WeatherNodes implements AsyncDisposable {
+export class WeatherNodes extends CommandNodes {
   readonly weather: Weather
   readonly database: PostgresServer
-  readonly bootstrap: string
   /** Of a client that is none of the application. */
   readonly log: Log
-  readonly #broker: KafkaCluster
-  readonly #outside: KafkaHost
+  protected readonly environment: NodeJS.ProcessEnv
+  readonly #broker: OwnBroker
   readonly #producer: Producer
-  readonly #folder = mkdtempSync(join(tmpdir(), 'aldebaran-weather-nodes-'))
-  readonly #environment: NodeJS.ProcessEnv
-  readonly #nodes = new Map<string, { child: ChildProcess; url: string }>()
 
-  private constructor(
-    broker: KafkaCluster,
-    database: PostgresServer,
-    outside: KafkaHost,
-    environment: NodeJS.ProcessEnv,
-  ) {
+  private constructor(broker: OwnBroker, database: PostgresServer, environment: NodeJS.ProcessEnv) {
+    super('weather', broker.bootstrap)
     this.#broker = broker
-    this.bootstrap = broker.bootstrap
     this.database = database
-    this.#outside = outside
-    this.log = outside.client()
+    this.log = broker.log
     this.#producer = new Producer(this.log)
-    this.#environment = { ...environment, WEATHER_DATABASE_URL: database.url }
+    this.environment = { ...environment, WEATHER_DATABASE_URL: database.url }
     this.weather = weatherFromEnvironment(environment)
   }
 
-  /** The names of its topics are fixed, so the broker is its own. */
   static async begin(environment: NodeJS.ProcessEnv): Promise<WeatherNodes> {
-    const [broker, database] = await Promise.all([kafkaBroker({}), postgresServer()])
-    const { bootstrap } = parseKafkaLocation(`kafka://${broker.bootstrap}`, {})
-    return new WeatherNodes(broker, database, await openKafka({ bootstrap, node: 'outside' }), environment)
-  }
-
-  get names(): string[] {
-    return [...this.#nodes.keys()]
-  }
-
-  async start(name: string): Promise<void> {
-    const log = `kafka://${this.bootstrap}?node=${name}&state=${join(this.#folder, name)}`
-    const child = spawnCommand(['run', ENTRY, '--log', log, '--port', '0', '--workers', '1'], this.#environment)
-    this.#nodes.set(name, { child, url: '' })
-    this.#nodes.set(name, { child, url: await listening(child) })
-  }
-
-  async kill(name: string): Promise<void> {
-    const { child } = this.#nodes.get(name)!
-    this.#nodes.delete(name)
-    await ended(child, 'SIGKILL')
+    const [broker, database] = await Promise.all([OwnBroker.begin(), postgresServer()])
+    return new WeatherNodes(broker, database, environment)
   }
 
   /** Resolves when the broker has them. */
@@ -102,7 +62,7 @@ export class WeatherNodes implements AsyncDisposable {
 
   /** `path`: behind /weather. Null: the node is not ready to answer yet. */
   async ask(node: string, path: string): Promise<CityAnswer | null> {
-    const response = await fetch(`${this.#nodes.get(node)!.url}/weather/${path}`)
+    const response = await fetch(`${this.urlOf(node)}/weather/${path}`)
     const body = await response.json()
     if (response.status === 503) return null
     assert.equal(response.status, 200, `${path} at ${node}: ${JSON.stringify(body)}`)
@@ -111,21 +71,25 @@ export class WeatherNodes implements AsyncDisposable {
 
   /** Of its sink. What was gathered as the node started may lack it. */
   async sink(node: string): Promise<SourceState> {
-    for (;;) {
-      const response = await fetch(`${this.#nodes.get(node)!.url}/stats`)
+    let found: SourceState | undefined
+    await this.until(async () => {
+      const response = await fetch(`${this.urlOf(node)}/stats`)
       const { applications } = (await response.json()) as { applications: { sources: SourceState[] }[] }
-      const [found] = applications[0]!.sources
-      if (found !== undefined) return found
-      await setTimeout(LOOK_MS)
-    }
+      found = applications[0]!.sources[0]
+      return found !== undefined
+    })
+    return found!
   }
 
   /** The node that writes to PostgreSQL. */
   async writer(): Promise<string> {
-    for (;;) {
-      for (const name of this.names) if ((await this.sink(name)).status === 'running') return name
-      await setTimeout(LOOK_MS)
-    }
+    let found: string | undefined
+    await this.until(async () => {
+      const states = await Promise.all(this.names.map(name => this.sink(name)))
+      found = this.names[states.findIndex(({ status }) => status === 'running')]
+      return found !== undefined
+    })
+    return found!
   }
 
   /** From now on every row that is written leaves a trace. To be called when there is a writer. */
@@ -163,15 +127,8 @@ export class WeatherNodes implements AsyncDisposable {
     return found.reduce((sum, { end }) => sum + end, 0)
   }
 
-  /** Resolves when it holds. */
-  async until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-    while (!(await isSo())) await setTimeout(LOOK_MS)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const { child } of this.#nodes.values()) await ended(child, 'SIGKILL')
-    await this.#outside.close()
-    await Promise.all([this.#broker.end(), this.database.end()])
-    rmSync(this.#folder, { recursive: true, force: true })
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]()
+    await Promise.all([this.#broker[Symbol.asyncDispose](), this.database.end()])
   }
 }

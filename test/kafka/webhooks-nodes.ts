@@ -1,24 +1,14 @@
 /** The notifier as `aldebaran run` starts it, as several processes on a broker of their own. */
 import assert from 'node:assert/strict'
-import type { ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { Producer, partitionOf } from 'aldebaran'
 import { newKey } from '../../apps/webhooks/sealing.ts'
 import type { Append } from '../../src/log/contract.ts'
-import { type KafkaHost, openKafka } from '../../src/log/kafka/host.ts'
-import { parseKafkaLocation } from '../../src/log/kafka/location.ts'
 import { BatchRun } from '../../src/runtime/outputs.ts'
 import { systemClock } from '../../src/time/clock.ts'
-import { kafkaBroker } from '../servers/kafka.ts'
-import type { KafkaCluster } from '../servers/kafka-cluster.ts'
-import { ended, listening, spawnCommand } from './command-line.ts'
+import { CommandNodes } from './command-nodes.ts'
+import { OwnBroker } from './own-broker.ts'
 import { WebhooksReceiver } from './webhooks-receiver.ts'
 
-const ENTRY = join(import.meta.dirname, '../../apps/webhooks/entry.ts')
-const LOOK_MS = 20
 export const PARTITIONS = 2
 
 export interface Answer {
@@ -31,20 +21,16 @@ interface ClusterAnswer {
   applications: { nodes: { node: string; active: string[] }[] }[]
 }
 
-export class WebhooksNodes implements AsyncDisposable {
+export class WebhooksNodes extends CommandNodes {
   readonly receiver: WebhooksReceiver
-  readonly #broker: KafkaCluster
-  /** A client that is none of the application. */
-  readonly #outside: KafkaHost
-  readonly #folder = mkdtempSync(join(tmpdir(), 'aldebaran-webhooks-nodes-'))
-  readonly #environment: NodeJS.ProcessEnv
-  readonly #nodes = new Map<string, { child: ChildProcess; url: string }>()
+  protected readonly environment: NodeJS.ProcessEnv
+  readonly #broker: OwnBroker
 
-  private constructor(receiver: WebhooksReceiver, broker: KafkaCluster, outside: KafkaHost, more: NodeJS.ProcessEnv) {
+  private constructor(receiver: WebhooksReceiver, broker: OwnBroker, more: NodeJS.ProcessEnv) {
+    super('webhooks', broker.bootstrap)
     this.receiver = receiver
     this.#broker = broker
-    this.#outside = outside
-    this.#environment = {
+    this.environment = {
       WEBHOOKS_KEY: newKey(),
       WEBHOOKS_TRUSTED: receiver.origin,
       WEBHOOKS_PARTITIONS: String(PARTITIONS),
@@ -52,34 +38,14 @@ export class WebhooksNodes implements AsyncDisposable {
     }
   }
 
-  /** The names of its topics are fixed, so the broker is its own. */
   static async begin(more: NodeJS.ProcessEnv = {}): Promise<WebhooksNodes> {
-    const broker = await kafkaBroker({})
-    const { bootstrap } = parseKafkaLocation(`kafka://${broker.bootstrap}`, {})
-    const outside = await openKafka({ bootstrap, node: 'outside' })
-    return new WebhooksNodes(await WebhooksReceiver.open(), broker, outside, more)
-  }
-
-  get names(): string[] {
-    return [...this.#nodes.keys()]
-  }
-
-  async start(name: string): Promise<void> {
-    const log = `kafka://${this.#broker.bootstrap}?node=${name}&state=${join(this.#folder, name)}`
-    const child = spawnCommand(['run', ENTRY, '--log', log, '--port', '0', '--workers', '1'], this.#environment)
-    this.#nodes.set(name, { child, url: '' })
-    this.#nodes.set(name, { child, url: await listening(child) })
-  }
-
-  async kill(name: string): Promise<void> {
-    const { child } = this.#nodes.get(name)!
-    this.#nodes.delete(name)
-    await ended(child, 'SIGKILL')
+    const broker = await OwnBroker.begin()
+    return new WebhooksNodes(await WebhooksReceiver.open(), broker, more)
   }
 
   /** `path`: from the root. Throws when the node cannot be reached. */
   async ask(node: string, method: string, path: string, body?: unknown): Promise<Answer> {
-    const response = await fetch(this.#nodes.get(node)!.url + path, {
+    const response = await fetch(this.urlOf(node) + path, {
       method,
       ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     })
@@ -111,8 +77,8 @@ export class WebhooksNodes implements AsyncDisposable {
   /** Writes events to their topic, past all nodes. */
   async produce(account: string, ids: readonly string[]): Promise<void> {
     const { webhooksFromEnvironment } = await import('../../apps/webhooks/environment.ts')
-    const { events } = webhooksFromEnvironment(this.#environment)
-    const producer = new Producer(this.#outside.client(), systemClock)
+    const { events } = webhooksFromEnvironment(this.environment)
+    const producer = new Producer(this.#broker.log, systemClock)
     for (const id of ids) {
       const headers = [{ key: 'id', value: Buffer.from(id) }]
       producer.send(events, account, Buffer.from(JSON.stringify({ type: 'x', data: { id } })), { headers })
@@ -127,39 +93,31 @@ export class WebhooksNodes implements AsyncDisposable {
     run.append(systemClock.now(), bytes, 0, account.length, bytes, account.length, bytes.length)
     const appends: Append[] = []
     run.finishInto(appends)
-    await this.#outside.client().commit({ appends })
+    await this.#broker.log.commit({ appends })
   }
 
   /** The node that delivers for an account, and one that does not. */
   async sides(account: string): Promise<{ owner: string; other: string }> {
     const key = Buffer.from(account)
     const task = `webhooks/${partitionOf(key, 0, key.length, PARTITIONS)}`
-    for (;;) {
+    let owner: string | undefined
+    await this.until(async () => {
       const owners = await Promise.all(this.names.map(name => this.#ownerOf(name, task)))
-      const [owner] = owners
-      if (owner !== undefined && owners.every(one => one === owner)) {
-        return { owner, other: this.names.find(name => name !== owner)! }
-      }
-      await setTimeout(LOOK_MS)
-    }
+      owner = owners[0]
+      return owner !== undefined && owners.every(one => one === owner)
+    })
+    return { owner: owner!, other: this.names.find(name => name !== owner)! }
   }
 
   /** Whether the brokers compact a topic. */
   isCompacted(topic: string): boolean {
-    return this.#outside.client().topic(topic)?.compacted === true
+    return this.#broker.log.topic(topic)?.compacted === true
   }
 
-  /** Resolves when it holds. */
-  async until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-    while (!(await isSo())) await setTimeout(LOOK_MS)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const { child } of this.#nodes.values()) await ended(child, 'SIGKILL')
-    await this.#outside.close()
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]()
     await this.receiver.close()
-    await this.#broker.end()
-    rmSync(this.#folder, { recursive: true, force: true })
+    await this.#broker[Symbol.asyncDispose]()
   }
 
   async #ownerOf(name: string, task: string): Promise<string | undefined> {

@@ -4,3 +4,4 @@ export { type ConstantReport, type ConstantSettings, runConstant } from './const
 export type { LoadReport } from './load-run.ts'
 export type { Second } from './meter.ts'
 export { type RampReport, type RampSettings, runRamp, type Step } from './ramp.ts'
+export { LoadView, type LoadViewSettings } from './view.ts'

@@ -1,23 +1,14 @@
 import type { Command } from 'commander'
+import type { PartitionLag } from '../../http/lag.ts'
 import type { Session } from '../session.ts'
 import { countText, timeText } from '../show-values.ts'
-
-interface Lag {
-  group: string
-  topic: string
-  partition: number
-  position: number | null
-  end: number
-  lag: number
-  watermark: number | null
-}
 
 export function define(command: Command, session: Session): void {
   command.action(() => lag(session))
 }
 
 async function lag({ api, out }: Session): Promise<void> {
-  const { lag } = await api.get<{ lag: Lag[] }>('/lag')
+  const { lag } = await api.get<{ lag: PartitionLag[] }>('/lag')
   out.rows(
     [
       { header: 'READER', cell: one => one.group },

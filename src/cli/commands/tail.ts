@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import type { RecordsPage, TopicRecord } from '../api-shapes.ts'
+import type { RecordView } from '../../http/record-view.ts'
+import type { RecordsPage } from '../api-shapes.ts'
 import { Interrupted } from '../failure.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Session } from '../session.ts'
@@ -56,7 +57,7 @@ async function tail(session: Session, topic: string, options: TailOptions): Prom
   if (from === undefined) left = Number.POSITIVE_INFINITY
   if (left <= 0) return
   for await (const { data } of api.events(`${path}/tail`, { ...query, from: place })) {
-    const record = JSON.parse(data) as TopicRecord
+    const record = JSON.parse(data) as RecordView
     // The stream is of the whole partition of the key.
     if (key !== undefined && !isKey(record.key, key)) continue
     printRecord(out, record)

@@ -45,11 +45,11 @@ async function up(session: Session, { log: text, samples, ...options }: UpOption
     for (const [i, name] of names.entries()) {
       const module = (await import(packageModule(`apps/${name}/serve`).href)) as ServeModule
       const port = options.port === 0 ? 0 : options.port + i
-      const running = await module.serveApplication({
-        ...options,
-        ...shared,
-        port,
-        data: join(resolve(options.data), name),
+      const data = join(resolve(options.data), name)
+      const { signal } = session
+      const serving = module.serveApplication({ ...options, ...shared, port, data, signal })
+      const running = await serving.catch(error => {
+        throw signal.aborted ? new Interrupted() : error
       })
       started.push(running)
       announce(session, running)

@@ -7,8 +7,8 @@ import type { Session } from '../session.ts'
 
 type Format = 'csv' | 'parquet'
 
-/** What `apps/weather/store/index` exports. */
-interface StoreModule {
+/** What is used of what `apps/weather/store/index` exports. */
+export interface StoreModule {
   time(name: string, value: unknown): number | undefined
   databaseChunks(settings: {
     url: string | null

@@ -8,21 +8,14 @@ import { UsageError } from '../failure.ts'
 import { wholeNumber } from '../option-values.ts'
 import { packageModule } from '../package-files.ts'
 import type { Session } from '../session.ts'
-import { type LoadReport, loadReportShown, type Second, SecondLines, type Step } from './weather-load-view.ts'
+import { countText } from '../show-values.ts'
 
-/** What `apps/weather/load/index` exports. */
-interface LoadModule {
+/** What is used of what `apps/weather/load/index` exports. */
+export interface LoadModule {
   runConstant(settings: Settings & { rate: number; forMs: number }): Promise<Result>
-  runRamp(
-    settings: Settings & {
-      from: number
-      factor: number
-      stepMs: number
-      most: number
-      onStep: (step: Step) => void
-    },
-  ): Promise<Result>
-  chartOfRun(title: string, seconds: readonly Second[], marks?: readonly { second: number; label: string }[]): string
+  runRamp(settings: Settings & RampLimits & { onStep: (step: Step) => void }): Promise<Result>
+  chartOfRun(title: string, seconds: readonly Second[], marks: readonly Mark[]): string
+  readonly LoadView: new (settings: { isTable: boolean; countText: (count: number) => string }) => LoadView
 }
 
 interface Settings {
@@ -34,9 +27,49 @@ interface Settings {
   onSecond: (second: Second) => void
 }
 
+interface RampLimits {
+  from: number
+  factor: number
+  stepMs: number
+  most: number
+}
+
 interface Result {
-  report: LoadReport
+  report: Report
   seconds: readonly Second[]
+}
+
+/** The application's own, of which only this is looked at here; so are the two below. */
+interface Second {
+  second: number
+}
+
+interface Step {
+  kept: boolean
+}
+
+interface Report {
+  accepted: number
+  lost: number | null
+  doubled: number
+  interrupted: boolean
+}
+
+interface Mark {
+  second: number
+  label: string
+}
+
+interface LoadView {
+  linesOf(second: Second): string[]
+  summaryOf(report: Report): Record<string, unknown>
+}
+
+/** A run that may begin. */
+interface Prepared {
+  module: LoadModule
+  view: LoadView
+  settings: Settings
 }
 
 interface CommonOptions {
@@ -84,10 +117,10 @@ function common(command: Command): Command {
 
 async function constant(session: Session, options: ConstantOptions): Promise<void> {
   const { rate } = options
-  const settings = { ...settingsOf(session, options), rate, forMs: parseDuration(options.for, '--for') }
-  const { runConstant } = await load()
-  const title = `Weather platform at ${rate} readings a second`
-  await finish(session, options, title, [], await runConstant(settings))
+  const prepared = await prepare(session, options)
+  const forMs = parseDuration(options.for, '--for')
+  const result = await prepared.module.runConstant({ ...prepared.settings, rate, forMs })
+  finish(session, options, prepared, `Weather platform at ${rate} readings a second`, [], result)
 }
 
 async function ramp(session: Session, options: RampOptions): Promise<void> {
@@ -97,12 +130,12 @@ async function ramp(session: Session, options: RampOptions): Promise<void> {
   if (most < from) throw new UsageError('--most: it is less than --from')
   const stepMs = parseDuration(options.step, '--step')
   if (stepMs < 1000) throw new UsageError('--step: a step takes a second at least')
-  const marks: { second: number; label: string }[] = []
-  const settings = settingsOf(session, options)
+  const prepared = await prepare(session, options)
+  const { module, settings } = prepared
+  const marks: Mark[] = []
   let second = 0
   const { out } = session
-  const { runRamp } = await load()
-  const result = await runRamp({
+  const result = await module.runRamp({
     ...settings,
     ...{ from, most, factor, stepMs },
     onSecond: one => {
@@ -114,44 +147,43 @@ async function ramp(session: Session, options: RampOptions): Promise<void> {
       if (out.json) out.value({ kind: 'step', ...step })
     },
   })
-  await finish(session, options, 'Weather platform up to its limit', marks, result)
+  finish(session, options, prepared, 'Weather platform up to its limit', marks, result)
 }
 
-function settingsOf(session: Session, { cities, connections, settle, chart }: CommonOptions): Settings {
+async function prepare(session: Session, options: CommonOptions): Promise<Prepared> {
+  const { cities, connections, settle, chart } = options
   // Now, and not when the run is over.
   if (chart !== undefined) accessSync(dirname(chart), constants.W_OK)
+  const settleMs = parseDuration(settle, '--settle')
   const { out, signal, surroundings } = session
   const { url } = session.api
-  const lines = new SecondLines(surroundings.stderr.isTTY === true)
-  return {
-    ...{ signal, cities, connections },
+  const module = (await import(packageModule('apps/weather/load/index').href)) as LoadModule
+  const view = new module.LoadView({ isTable: surroundings.stderr.isTTY === true, countText })
+  const settings: Settings = {
+    ...{ signal, cities, connections, settleMs },
     connect: until => session.apiAt(url, until),
-    settleMs: parseDuration(settle, '--settle'),
     onSecond: second => {
-      for (const line of lines.of(second)) out.note(line)
+      for (const line of view.linesOf(second)) out.note(line)
       if (out.json) out.value({ kind: 'second', ...second })
     },
   }
+  return { module, view, settings }
 }
 
-async function load(): Promise<LoadModule> {
-  return (await import(packageModule('apps/weather/load/index').href)) as LoadModule
-}
-
-async function finish(
+function finish(
   session: Session,
   { chart }: CommonOptions,
+  { module, view }: Prepared,
   title: string,
-  marks: readonly { second: number; label: string }[],
+  marks: readonly Mark[],
   { report, seconds }: Result,
-): Promise<void> {
+): void {
   const { out } = session
   const { lost, doubled, accepted, interrupted } = report
   const ok = (lost ?? 0) === 0 && doubled === 0 && (accepted > 0 || interrupted)
-  out.properties({ kind: 'summary', ok, ...report }, loadReportShown(report))
+  out.properties({ kind: 'summary', ok, ...report }, view.summaryOf(report))
   if (chart !== undefined) {
-    const { chartOfRun } = await load()
-    writeFileSync(chart, chartOfRun(title, seconds, marks))
+    writeFileSync(chart, module.chartOfRun(title, seconds, marks))
     out.note(`wrote ${chart}`)
   }
   session.exitCode = ok ? (interrupted ? INTERRUPTED : 0) : 1

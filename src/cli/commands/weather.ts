@@ -4,48 +4,43 @@ import { type Command, Option } from 'commander'
 import { Interrupted, UsageError } from '../failure.ts'
 import { packageModule } from '../package-files.ts'
 import type { Session } from '../session.ts'
+import type { Column } from '../text-table.ts'
 import { defineExport } from './weather-export.ts'
 import { defineLoad } from './weather-load.ts'
 
-/** What `apps/weather/batch/index` exports. */
-interface BatchModule {
-  runBatch(settings: {
-    input: string | Readable
-    output: string | Writable
-    freq: number
-    formula: 'regression' | 'nws'
-    memory: number
-    sorted: boolean
-    baseline: boolean
-    onBadLine?: (message: string) => void
-    signal: AbortSignal
-  }): Promise<{ rows: number; skipped: number; runs: number }>
-}
-
-/** What `apps/weather/compare/index` exports. */
-interface CompareModule {
-  compareImplementations(settings: { sizes: readonly string[]; signal: AbortSignal }): Promise<Comparison[]>
-  writeCharts(comparisons: readonly Comparison[], folder: string): Promise<string[]>
-}
-
-interface Comparison {
-  size: string
-  rows: number
-  baselineMs: number
-  optimisedMs: number
-  /** % of the baseline's time. */
-  saved: number
-  equal: boolean
-  ok: boolean
-}
+const FORMULAS = ['regression', 'nws'] as const
 
 interface BatchOptions {
   freq: string
-  formula: 'regression' | 'nws'
+  formula: (typeof FORMULAS)[number]
   memory: string
   sorted: boolean
   baseline: boolean
   skipBad: boolean
+}
+
+/** What is used of what `apps/weather/batch/index` exports. */
+export interface BatchModule {
+  runBatch(
+    settings: Pick<BatchOptions, 'formula' | 'sorted' | 'baseline'> & {
+      input: string | Readable
+      output: string | Writable
+      freq: number
+      memory: number
+      onBadLine?: (message: string) => void
+      signal: AbortSignal
+    },
+  ): Promise<{ skipped: number }>
+}
+
+type Size = 'small' | 'medium' | 'large'
+
+/** What is used of what `apps/weather/compare/index` exports. Of a comparison only `ok` is looked at here. */
+export interface CompareModule<Comparison extends { ok: boolean } = { ok: boolean }> {
+  isSize(text: string): text is Size
+  compareImplementations(settings: { sizes: readonly Size[]; signal: AbortSignal }): Promise<Comparison[]>
+  writeCharts(comparisons: readonly Comparison[], folder: string): Promise<string[]>
+  readonly COMPARISON_COLUMNS: readonly Column<Comparison>[]
 }
 
 /** Bad lines that are told one by one. */
@@ -58,7 +53,7 @@ export function define(command: Command, session: Session): void {
     .argument('<in>', 'CSV with city, ts, temperature_f, humidity_pct; .gz is unpacked; - is standard input')
     .argument('<out>', 'CSV with city, ts, heat_index, rolling_heat_index; .parquet, .gz; - is standard output')
     .option('--freq <duration>', 'width of the window, both ends included', '1h')
-    .addOption(new Option('--formula <name>', 'of the heat index').choices(['regression', 'nws']).default('regression'))
+    .addOption(new Option('--formula <name>', 'of the heat index').choices(FORMULAS).default('regression'))
     .option('--skip-bad', 'leave bad lines out, and count them', false)
     .option('--sorted', 'the input is sorted by city and ts: stream it, also from and to a pipe', false)
     .option('--memory <size>', 'for sorting; what is more goes to temporary files', '256MB')
@@ -103,26 +98,17 @@ async function batch(session: Session, input: string, output: string, options: B
 
 async function compare(session: Session, options: { sizes: string; out: string }): Promise<void> {
   const { out, signal } = session
-  const sizes = options.sizes.split(',').map(size => size.trim())
-  const unknown = sizes.find(size => !['small', 'medium', 'large'].includes(size))
-  if (unknown !== undefined) throw new UsageError(`--sizes: there is no ${unknown}, only small, medium and large`)
-  const { compareImplementations, writeCharts } = (await import(
+  const { isSize, compareImplementations, writeCharts, COMPARISON_COLUMNS } = (await import(
     packageModule('apps/weather/compare/index').href
   )) as CompareModule
+  const sizes = options.sizes.split(',').map(text => {
+    const size = text.trim()
+    if (!isSize(size)) throw new UsageError(`--sizes: there is no ${size}, only small, medium and large`)
+    return size
+  })
   const comparisons = await compareImplementations({ sizes, signal })
   if (signal.aborted) throw new Interrupted()
-  out.rows(
-    [
-      { header: 'SIZE', cell: one => one.size },
-      { header: 'ROWS', cell: one => one.rows, right: true },
-      { header: 'BASELINE', cell: one => `${one.baselineMs.toFixed(3)} ms`, right: true },
-      { header: 'OPTIMISED', cell: one => `${one.optimisedMs.toFixed(3)} ms`, right: true },
-      { header: 'SAVED', cell: one => `${one.saved.toFixed(2)} %`, right: true },
-      { header: 'RESULTS', cell: one => (one.equal ? 'equal' : 'DIFFER') },
-    ],
-    comparisons,
-    '',
-  )
+  out.rows(COMPARISON_COLUMNS, comparisons, '')
   for (const file of await writeCharts(comparisons, options.out)) out.note(`wrote ${file}`)
   if (comparisons.some(one => !one.ok)) session.exitCode = 1
 }

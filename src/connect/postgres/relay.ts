@@ -21,7 +21,7 @@ import type { StartedSource } from '../../runtime/source.ts'
 import type { SourceState } from '../../runtime/source-state.ts'
 import type { Running } from '../../runtime/start.ts'
 import type { Report } from '../../runtime/worker-host.ts'
-import type { Alarm } from './alarm.ts'
+import type { Alarm } from '../../time/alarm.ts'
 import { PostgresConnection } from './connection.ts'
 import type { PostgresAddress } from './connection-url.ts'
 import type { OutboxRecord, OutboxRow } from './outbox-record.ts'
@@ -62,11 +62,6 @@ export class OutboxRelay implements StartedSource {
   readonly #running: Running
   readonly #keeper: SessionKeeper
   #connection: PostgresConnection | null = null
-  #records = 0
-  #rejected = 0
-  #newestAt: number | null = null
-  /** Of the first row that is not deleted yet, ms since 1970; null: there is none, or its time is not known. */
-  #oldestAt: number | null = null
   #rows: number
 
   constructor(plan: RelayPlan, running: Running, report: Report) {
@@ -93,16 +88,7 @@ export class OutboxRelay implements StartedSource {
   }
 
   state(): SourceState {
-    const { status, problem } = this.#keeper.state()
-    const age = this.#oldestAt === null ? null : Math.max(0, this.#running.clock.now() - this.#oldestAt)
-    return {
-      status,
-      problem,
-      records: this.#records,
-      rejected: this.#rejected,
-      newestAt: this.#newestAt,
-      oldestAgeMs: status === 'running' ? (age ?? 0) : age,
-    }
+    return this.#keeper.state(this.#running.clock.now())
   }
 
   stop(): Promise<void> {
@@ -148,7 +134,7 @@ export class OutboxRelay implements StartedSource {
     const { lock, lockValues } = this.#plan.statements
     const { rows } = await connection.query<{ held: boolean | null }>(lock, lockValues)
     if (rows[0]?.held === true) return true
-    this.#oldestAt = null
+    this.#keeper.done.oldestAt = null
     this.#keeper.succeed('standby')
     return false
   }
@@ -156,11 +142,12 @@ export class OutboxRelay implements StartedSource {
   /** True: there may be more at once. */
   async #batch(connection: PostgresConnection, producer: Producer): Promise<boolean> {
     const { statements, sequence, time } = this.#plan
+    const { done } = this.#keeper
     const wanted = this.#rows
     await connection.query(statements.begin)
     const { rows } = await connection.query<OutboxRow>(statements.select, [wanted])
     const oldest = rows[0]?.[time]
-    this.#oldestAt = oldest instanceof Date ? oldest.getTime() : null
+    done.oldestAt = oldest instanceof Date ? oldest.getTime() : null
     if (rows.length === 0) {
       await connection.query(statements.commit)
       return false
@@ -174,10 +161,10 @@ export class OutboxRelay implements StartedSource {
     const deleted = await connection.query(statements.delete, [rows.map(row => row[sequence])])
     this.#expect(rows.length, deleted.rowCount)
     await connection.query(statements.commit)
-    this.#records += rows.length - bad
-    this.#rejected += bad
-    if (rows.length > bad) this.#newestAt = this.#running.clock.now()
-    this.#oldestAt = null
+    done.records += rows.length - bad
+    done.rejected += bad
+    if (rows.length > bad) done.newestAt = this.#running.clock.now()
+    done.oldestAt = null
     return rows.length === wanted
   }
 

@@ -9,7 +9,7 @@
 import { AldebaranError, messageOf } from '../../errors.ts'
 import type { SourceState } from '../../runtime/source-state.ts'
 import type { Report } from '../../runtime/worker-host.ts'
-import { Alarm } from './alarm.ts'
+import { Alarm } from '../../time/alarm.ts'
 
 export interface KeptSession {
   readonly kind: 'source' | 'sink'
@@ -27,12 +27,23 @@ export interface KeptSession {
   cut(): void
 }
 
+/** What whoever works in the session tells of it, over all sessions. */
+interface WorkDone {
+  records: number
+  rejected: number
+  /** When the last record was written, ms since 1970; null: none yet. */
+  newestAt: number | null
+  /** Of the oldest thing that waits to be taken, ms since 1970; null: nothing waits, or its time is not known. */
+  oldestAt: number | null
+}
+
 const FIRST_PAUSE_MS = 250
 /** What is under way gets so long to end, and then to be cut off. */
 const STOP_MS = 5000
 
 export class SessionKeeper {
   isStopping = false
+  readonly done: WorkDone = { records: 0, rejected: 0, newestAt: null, oldestAt: null }
   readonly #kept: KeptSession
   readonly #report: Report
   /** Rung by what comes from the session, and by `stop`. */
@@ -51,10 +62,19 @@ export class SessionKeeper {
     this.#ended = this.#run()
   }
 
-  state(): Pick<SourceState, 'status' | 'problem'> {
-    if (this.#problem === null) return { status: this.#status, problem: null }
+  /** @param now ms since 1970 */
+  state(now: number): SourceState {
+    const status = this.#status
+    const { oldestAt, ...counts } = this.done
+    const age = oldestAt === null ? null : Math.max(0, now - oldestAt)
+    const oldestAgeMs = status === 'running' ? (age ?? 0) : age
+    return { status, problem: this.#problemShown(), ...counts, oldestAgeMs }
+  }
+
+  #problemShown(): SourceState['problem'] {
+    if (this.#problem === null) return null
     const { message, code, remedy } = this.#problem
-    return { status: this.#status, problem: { code: code ?? null, message, remedy: remedy ?? null } }
+    return { code: code ?? null, message, remedy: remedy ?? null }
   }
 
   /** It works, or another one does. */

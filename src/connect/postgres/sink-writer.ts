@@ -19,7 +19,7 @@ import type { StartedSource } from '../../runtime/source.ts'
 import type { SourceState } from '../../runtime/source-state.ts'
 import type { Running } from '../../runtime/start.ts'
 import type { Report } from '../../runtime/worker-host.ts'
-import type { Alarm } from './alarm.ts'
+import type { Alarm } from '../../time/alarm.ts'
 import type { DatabaseSession } from './database.ts'
 import { SessionKeeper } from './session-keeper.ts'
 import type { SinkFeed } from './sink-feed.ts'
@@ -44,11 +44,6 @@ export class SinkWriter implements StartedSource {
   /** What its positions are found by. */
   readonly #sink: string
   #session: DatabaseSession | null = null
-  #records = 0
-  #rejected = 0
-  #newestAt: number | null = null
-  /** Of the oldest record that was read and is not written, ms since 1970; null: none is known. */
-  #oldestAt: number | null = null
   /** Those of a session that failed stay open until the next one: they tell the lag. */
   #feeds: SinkFeed[] = []
   #usedAt = 0
@@ -75,15 +70,8 @@ export class SinkWriter implements StartedSource {
   }
 
   state(): SourceState {
-    const { status, problem } = this.#keeper.state()
-    const age = this.#oldestAt === null ? null : Math.max(0, this.#running.clock.now() - this.#oldestAt)
     return {
-      status,
-      problem,
-      records: this.#records,
-      rejected: this.#rejected,
-      newestAt: this.#newestAt,
-      oldestAgeMs: status === 'running' ? (age ?? 0) : age,
+      ...this.#keeper.state(this.#running.clock.now()),
       lag: this.#feeds.length === 0 ? null : this.#feeds.reduce((sum, feed) => sum + feed.lag, 0),
     }
   }
@@ -190,6 +178,7 @@ export class SinkWriter implements StartedSource {
 
   async #write(session: DatabaseSession, feed: SinkFeed, batch: NonNullable<SinkFeed['batch']>): Promise<void> {
     const { clock } = this.#running
+    const { done } = this.#keeper
     await writeBatch(
       {
         plan: this.#plan,
@@ -198,10 +187,10 @@ export class SinkWriter implements StartedSource {
         letters: this.#letters,
         wrote: (position, rows) => {
           feed.written = position
-          this.#records += rows
-          this.#rejected += this.#letters.passed(feed.partition, position)
+          done.records += rows
+          done.rejected += this.#letters.passed(feed.partition, position)
           this.#usedAt = clock.now()
-          if (rows > 0) this.#newestAt = this.#usedAt
+          if (rows > 0) done.newestAt = this.#usedAt
           // The first failure after a success is tried again soon.
           this.#keeper.progress()
         },
@@ -214,7 +203,7 @@ export class SinkWriter implements StartedSource {
   #noteOldest(writing: number): void {
     let oldest = writing
     for (const { batch } of this.#feeds) if (batch !== null) oldest = Math.min(oldest, batch.oldest)
-    this.#oldestAt = Number.isFinite(oldest) ? oldest : null
+    this.#keeper.done.oldestAt = Number.isFinite(oldest) ? oldest : null
   }
 
   #closeFeeds(): void {
@@ -224,7 +213,7 @@ export class SinkWriter implements StartedSource {
 
   #standBy(): void {
     this.#closeFeeds()
-    this.#oldestAt = null
+    this.#keeper.done.oldestAt = null
     this.#keeper.succeed('standby')
   }
 }

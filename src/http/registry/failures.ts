@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { refusalOf } from '../../connect/registry/refusal.ts'
-import { type AldebaranError, messageOf } from '../../errors.ts'
-import { asAldebaranError, statusOf } from '../failures.ts'
+import type { AldebaranError } from '../../errors.ts'
+import { asAldebaranError, reportUnforeseen, statusOf } from '../failures.ts'
 import type { CompiledHttpSettings } from '../settings.ts'
 
 export const REGISTRY_TYPE = 'application/vnd.schemaregistry.v1+json'
@@ -19,15 +19,7 @@ export function registryErrorHandler(
     const status = code >= 1000 ? Math.floor(code / 100) : code
     if (status === 401) reply.header('www-authenticate', 'Basic realm="aldebaran", Bearer')
     if (status === 503) reply.header('retry-after', String(RETRY_SECONDS))
-    if (status === 500) {
-      settings.report('error', 'a request to the schema registry failed', {
-        method: request.method,
-        route: request.routeOptions.url,
-        code: known.code,
-        error: messageOf(known.cause ?? known),
-        stack: known.cause instanceof Error ? known.cause.stack : known.stack,
-      })
-    }
+    if (status === 500) reportUnforeseen(settings, 'a request to the schema registry failed', request, known)
     reply
       .code(status)
       .type(REGISTRY_TYPE)

@@ -9,8 +9,8 @@
  * 2. A member claims what it was given and what it still holds.
  * 3. A request that waits for others has a connection of its own: a broker answers those of one connection in order.
  */
-import { AldebaranError, messageOf } from '../../../errors.ts'
-import { isPassing, refusal } from '../cluster.ts'
+import { AldebaranError } from '../../../errors.ts'
+import { refusal } from '../cluster.ts'
 import type { Connection } from '../wire/connection.ts'
 import { fateOfCode, NONE } from '../wire/error-codes.ts'
 import { classicHeartbeat, joinGroup, leaveGroup, syncGroup } from '../wire/group-messages.ts'
@@ -26,7 +26,7 @@ import {
   sameAssignment,
   type TaskTarget,
 } from './member.ts'
-import { Pace } from './pace.ts'
+import { ANSWER_MS, Membership } from './membership.ts'
 import { samePeers } from './streams-answers.ts'
 
 const NO_GENERATION = -1
@@ -37,8 +37,6 @@ const REBALANCE_IN_PROGRESS = 27
 const MEMBER_ID_REQUIRED = 79
 /** What brokers take unless their administrator changed it, ms. */
 const LEAST_SESSION_MS = 6000
-const ANSWER_MS = 3000
-const LEAVE_MS = 2000
 
 let connections = 0
 
@@ -50,7 +48,7 @@ export class ClassicMember implements GroupMember {
   assigned: MemberTasks = NO_TASKS
   peers: readonly GroupPeer[] = []
   readonly #settings: MemberSettings
-  readonly #pace: Pace
+  readonly #membership: Membership
   readonly #purpose: string
   #owned: OwnedTasks = NOTHING_OWNED
   #sessionMs: number
@@ -58,24 +56,19 @@ export class ClassicMember implements GroupMember {
   #joins = true
   /** Tasks that were taken away and are still held: when the last is let go of, a round is called. */
   #waitsForRelease = false
-  #problem: string | null = null
-  #leaving = false
   #connection: Connection | null = null
-  #running: Promise<void> = Promise.resolve()
 
   constructor(settings: MemberSettings) {
     this.group = settings.group
     this.#settings = settings
     this.#sessionMs = settings.sessionMs
-    this.#pace = new Pace(settings.heartbeatMs)
+    this.#membership = new Membership(settings)
     this.#purpose = `member ${connections++}`
   }
 
   /** Joins. Resolves when the first round is over. @throws AldebaranError what will not pass: KAFKA_DENIED … */
   async start(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#running = this.#run(resolve, reject)
-    await promise
+    await this.#membership.start(() => this.#turn())
   }
 
   setOwned(owned: OwnedTasks): void {
@@ -83,7 +76,7 @@ export class ClassicMember implements GroupMember {
     if (!this.#waitsForRelease || this.#holdsMore()) return
     this.#waitsForRelease = false
     this.#joins = true
-    this.#pace.hurry()
+    this.#membership.pace.hurry()
   }
 
   /** The leader told each member only what it is to have. */
@@ -92,59 +85,39 @@ export class ClassicMember implements GroupMember {
   }
 
   now(): void {
-    this.#pace.hurry()
+    this.#membership.pace.hurry()
   }
 
   async leave(): Promise<void> {
-    if (this.#leaving) return
-    this.#leaving = true
-    this.#pace.hurry()
+    if (this.#membership.isLeaving) return
+    const stopped = this.#membership.stop()
     // A round that waits for others would keep it.
     this.#connection?.close()
-    await this.#running
+    await stopped
     await this.#sayFarewell(this.memberId)
     this.#takeEpoch(NO_GENERATION)
   }
 
-  /** Otherwise the group would wait for this member until its session has run out. */
   async #sayFarewell(memberId: string): Promise<void> {
     if (memberId === '') return
-    const { cluster } = this.#settings
-    const body = { groupId: this.group, members: [{ memberId, groupInstanceId: null, reason: null }] }
-    const options = { purpose: `group ${this.group}`, forMs: LEAVE_MS }
-    await cluster
-      .askCoordinator('group', this.group, leaveGroup, body, ({ errorCode }) => errorCode, options)
-      .catch(error => {
-        if (!isPassing(error)) throw error
-      })
+    const members = [{ memberId, groupInstanceId: null, reason: null }]
+    await this.#membership.sayFarewell(leaveGroup, { groupId: this.group, members })
   }
 
-  async #run(joined: () => void, failed: (error: unknown) => void): Promise<void> {
-    let everJoined = false
-    while (!this.#leaving) {
-      try {
-        const { cluster } = this.#settings
-        const broker = await cluster.coordinator('group', this.group)
-        this.#connection = await cluster.connection(broker, this.#purpose)
-        if (this.#joins) await this.#round(this.#connection)
-        else await this.#beat(this.#connection)
-        if (!this.#joins && !everJoined) {
-          everJoined = true
-          joined()
-        }
-      } catch (error) {
-        if (this.#leaving) break
-        const isOver = error instanceof AldebaranError && error.code === 'LOG_CLOSED'
-        if (isOver || (!everJoined && !isPassing(error))) {
-          failed(error)
-          return
-        }
-        this.#tellProblem(messageOf(error))
-        if (error instanceof AldebaranError && error.code === 'KAFKA_UNREACHABLE') await this.#lookAgain()
-      }
-      if (!this.#leaving) await this.#pace.wait()
+  /** @returns that it is in the group: its round is over */
+  async #turn(): Promise<boolean> {
+    try {
+      const { cluster } = this.#settings
+      const broker = await cluster.coordinator('group', this.group)
+      this.#connection = await cluster.connection(broker, this.#purpose)
+      if (this.#joins) await this.#round(this.#connection)
+      else await this.#beat(this.#connection)
+      return !this.#joins
+    } catch (error) {
+      // Its own end closes the connection.
+      if (this.#membership.isLeaving) return false
+      throw error
     }
-    if (!everJoined) failed(new AldebaranError('LOG_CLOSED', 'the member was told to leave before it had joined'))
   }
 
   async #round(connection: Connection): Promise<void> {
@@ -173,11 +146,11 @@ export class ClassicMember implements GroupMember {
     )
     if (joined.errorCode === MEMBER_ID_REQUIRED) {
       this.memberId = joined.memberId
-      return this.#pace.hurry()
+      return this.#membership.pace.hurry()
     }
     if (joined.errorCode === INVALID_SESSION_TIMEOUT && this.#sessionMs < LEAST_SESSION_MS) {
       this.#sessionMs = LEAST_SESSION_MS
-      return this.#pace.hurry()
+      return this.#membership.pace.hurry()
     }
     if (joined.errorCode !== NONE) return this.#refused(joined.errorCode)
     this.memberId = joined.memberId
@@ -199,7 +172,7 @@ export class ClassicMember implements GroupMember {
       rebalanceMs + ANSWER_MS,
     )
     // Another round was called before this one was over.
-    if (synced.errorCode === REBALANCE_IN_PROGRESS) return this.#pace.hurry()
+    if (synced.errorCode === REBALANCE_IN_PROGRESS) return this.#membership.pace.hurry()
     if (synced.errorCode !== NONE) return this.#refused(synced.errorCode)
     this.#take(synced.assignment, claims)
   }
@@ -207,14 +180,14 @@ export class ClassicMember implements GroupMember {
   #take(assignment: Uint8Array, claims: readonly string[]): void {
     const { tasks, peers } = decodeAssignment(assignment)
     this.#joins = false
-    this.#tellProblem(null)
+    this.#membership.tellProblem(null)
     if (!samePeers(peers, this.peers)) {
       this.peers = peers
       this.#settings.listener.peers(peers)
     }
     const changed = !sameAssignment(tasks, this.assigned)
     this.assigned = tasks
-    this.#pace.stir()
+    this.#membership.pace.stir()
     if (changed) this.#settings.listener.assigned(tasks)
     // What was claimed in this round is given to nobody else in it, also if it was let go of meanwhile.
     this.#waitsForRelease = claims.some(task => !tasks.active.includes(task)) || this.#holdsMore()
@@ -234,9 +207,9 @@ export class ClassicMember implements GroupMember {
     )
     if (errorCode === REBALANCE_IN_PROGRESS) {
       this.#joins = true
-      this.#pace.hurry()
+      this.#membership.pace.hurry()
     } else if (errorCode !== NONE) await this.#refused(errorCode)
-    else this.#tellProblem(null)
+    else this.#membership.tellProblem(null)
   }
 
   async #refused(code: number): Promise<void> {
@@ -267,23 +240,11 @@ export class ClassicMember implements GroupMember {
     if (hadTasks) await this.#settings.listener.fenced(why)
     await this.#sayFarewell(before)
     this.#owned = NOTHING_OWNED
-    this.#pace.hurry()
+    this.#membership.pace.hurry()
   }
 
   #takeEpoch(epoch: number): void {
     this.epoch = epoch
     this.#settings.listener.epoch(this.memberId, epoch)
-  }
-
-  async #lookAgain(): Promise<void> {
-    const { cluster, group } = this.#settings
-    cluster.forgetCoordinator('group', group)
-    await cluster.refresh().catch(() => {})
-  }
-
-  #tellProblem(message: string | null): void {
-    if (message === this.#problem) return
-    this.#problem = message
-    this.#settings.listener.problem(message)
   }
 }

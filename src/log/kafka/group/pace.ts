@@ -2,13 +2,14 @@
  * When the next heartbeat is due: at once after something happened, then ever more seldom, and at the latest after the
  * longest time. A group in motion so takes some milliseconds from step to step, and a quiet one costs nothing.
  */
+import { Alarm } from '../../../time/alarm.ts'
+
 const SHORTEST_MS = 10
 
 export class Pace {
   readonly #longestMs: number
+  readonly #alarm = new Alarm()
   #ms = SHORTEST_MS
-  #hurried = false
-  #wake: (() => void) | null = null
 
   constructor(longestMs: number) {
     this.#longestMs = longestMs
@@ -22,23 +23,12 @@ export class Pace {
   /** Ends the wait at hand, or the next one. */
   hurry(): void {
     this.stir()
-    this.#hurried = true
-    this.#wake?.()
+    this.#alarm.ring()
   }
 
   async wait(): Promise<void> {
-    if (!this.#hurried) {
-      const ms = this.#ms
-      this.#ms = Math.min(this.#longestMs, ms * 2)
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, ms)
-        this.#wake = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-      this.#wake = null
-    }
-    this.#hurried = false
+    const ms = this.#ms
+    if (!this.#alarm.hasRung) this.#ms = Math.min(this.#longestMs, ms * 2)
+    await this.#alarm.wait(ms)
   }
 }

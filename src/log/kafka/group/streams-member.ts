@@ -9,8 +9,8 @@
  * 3. A fenced member joins again after its listener has let go of everything, under a new id.
  */
 import { randomUUID } from 'node:crypto'
-import { AldebaranError, messageOf } from '../../../errors.ts'
-import { isPassing, refusal } from '../cluster.ts'
+import { AldebaranError } from '../../../errors.ts'
+import { refusal } from '../cluster.ts'
 import type { Connection } from '../wire/connection.ts'
 import { fateOfCode, NONE } from '../wire/error-codes.ts'
 import {
@@ -30,7 +30,7 @@ import {
   sameAssignment,
   type TaskTarget,
 } from './member.ts'
-import { Pace } from './pace.ts'
+import { ANSWER_MS, Membership } from './membership.ts'
 import { progressOf, samePeers, streamsPeers } from './streams-answers.ts'
 import { chooseTopology, describeGroup } from './streams-topology.ts'
 
@@ -39,10 +39,6 @@ const LEAVES = -1
 const INVALID_REQUEST = 42
 const GROUP_ID_NOT_FOUND = 69
 const NOTHING_OWNED: OwnedTasks = { ...NO_TASKS, offsets: [] }
-/** A coordinator that does not answer for so long is given up, ms. */
-const ANSWER_MS = 3000
-/** How long `leave` tries, ms: after that the session of the member runs out. */
-const LEAVE_MS = 2000
 /** So often a topology is chosen anew when others change it at the same time. */
 const TOPOLOGY_TRIES = 5
 
@@ -54,7 +50,7 @@ export class StreamsMember implements GroupMember {
   assigned: MemberTasks = NO_TASKS
   peers: readonly GroupPeer[] = []
   readonly #settings: MemberSettings
-  readonly #pace: Pace
+  readonly #membership: Membership
   #owned: OwnedTasks = NOTHING_OWNED
   #endpointEpoch = 0
   /** How often the broker wants to know the offsets, ms; 0: never. */
@@ -63,14 +59,11 @@ export class StreamsMember implements GroupMember {
   /** An answer may have been lost. */
   #unsure = false
   #refusedTopologies = 0
-  #problem: string | null = null
-  #leaving = false
-  #running: Promise<void> = Promise.resolve()
 
   constructor(settings: MemberSettings) {
     this.group = settings.group
     this.#settings = settings
-    this.#pace = new Pace(settings.heartbeatMs)
+    this.#membership = new Membership(settings)
   }
 
   /**
@@ -78,19 +71,20 @@ export class StreamsMember implements GroupMember {
    * @throws AldebaranError what will not pass: KAFKA_DENIED, KAFKA_REFUSED …
    */
   async start(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#running = this.#run(resolve, reject)
-    await promise
+    await this.#membership.start(async () => {
+      await this.#beat()
+      return this.epoch !== JOINS
+    })
   }
 
   setOwned(owned: OwnedTasks): void {
     const changed = !sameAssignment(owned, this.#owned)
     this.#owned = owned
-    if (changed) this.#pace.hurry()
+    if (changed) this.#membership.pace.hurry()
   }
 
   now(): void {
-    this.#pace.hurry()
+    this.#membership.pace.hurry()
   }
 
   async targets(tasks: readonly string[]): Promise<ReadonlyMap<string, TaskTarget>> {
@@ -107,47 +101,14 @@ export class StreamsMember implements GroupMember {
   }
 
   async leave(): Promise<void> {
-    if (this.#leaving) return
-    this.#leaving = true
-    this.#pace.hurry()
-    await this.#running
+    if (this.#membership.isLeaving) return
+    await this.#membership.stop()
     await this.#sayFarewell()
     this.#takeEpoch(JOINS)
   }
 
-  /** Otherwise the group would keep the tasks for this member until its session has run out. */
   async #sayFarewell(): Promise<void> {
-    const { cluster } = this.#settings
-    const body = this.#body(LEAVES, null)
-    const options = { purpose: `group ${this.group}`, forMs: LEAVE_MS }
-    await cluster
-      .askCoordinator('group', this.group, streamsGroupHeartbeat, body, ({ errorCode }) => errorCode, options)
-      .catch(error => {
-        if (!isPassing(error)) throw error
-      })
-  }
-
-  async #run(joined: () => void, failed: (error: unknown) => void): Promise<void> {
-    let everJoined = false
-    while (!this.#leaving) {
-      try {
-        await this.#beat()
-        if (this.epoch !== JOINS && !everJoined) {
-          everJoined = true
-          joined()
-        }
-      } catch (error) {
-        const isOver = error instanceof AldebaranError && error.code === 'LOG_CLOSED'
-        if (isOver || (!everJoined && !isPassing(error))) {
-          failed(error)
-          return
-        }
-        this.#tellProblem(messageOf(error))
-        if (error instanceof AldebaranError && error.code === 'KAFKA_UNREACHABLE') await this.#lookAgain()
-      }
-      if (!this.#leaving) await this.#pace.wait()
-    }
-    if (!everJoined) failed(new AldebaranError('LOG_CLOSED', 'the member was told to leave before it had joined'))
+    await this.#membership.sayFarewell(streamsGroupHeartbeat, this.#body(LEAVES, null))
   }
 
   async #beat(): Promise<void> {
@@ -182,7 +143,9 @@ export class StreamsMember implements GroupMember {
       chosen = await chooseTopology(cluster, connection, group, parts)
     }
     if (chosen === 'wait') {
-      this.#tellProblem(`nodes with other parts of this pipeline are members of group ${group}: stop them first`)
+      this.#membership.tellProblem(
+        `nodes with other parts of this pipeline are members of group ${group}: stop them first`,
+      )
     }
     return chosen
   }
@@ -223,7 +186,7 @@ export class StreamsMember implements GroupMember {
       const peers = streamsPeers(answer.partitionsByUserEndpoint, this.#settings.parts)
       if (!samePeers(peers, this.peers)) {
         this.peers = peers
-        this.#pace.stir()
+        this.#membership.pace.stir()
         this.#settings.listener.peers(peers)
       }
     }
@@ -234,23 +197,23 @@ export class StreamsMember implements GroupMember {
       standby: standbyTasks === null ? this.assigned.standby : fromParts(standbyTasks),
       warmup: warmupTasks === null ? this.assigned.warmup : fromParts(warmupTasks),
     }
-    if (joins) this.#pace.stir()
+    if (joins) this.#membership.pace.stir()
     this.#assign(tasks)
     const status = answer.status ?? []
-    this.#tellProblem(status.length === 0 ? null : status.map(({ detail }) => detail).join('; '))
+    this.#membership.tellProblem(status.length === 0 ? null : status.map(({ detail }) => detail).join('; '))
   }
 
   #takeEpoch(epoch: number): void {
     if (epoch === this.epoch) return
     this.epoch = epoch
-    this.#pace.stir()
+    this.#membership.pace.stir()
     this.#settings.listener.epoch(this.memberId, epoch)
   }
 
   #assign(tasks: MemberTasks): void {
     if (sameAssignment(tasks, this.assigned)) return
     this.assigned = tasks
-    this.#pace.stir()
+    this.#membership.pace.stir()
     this.#settings.listener.assigned(tasks)
   }
 
@@ -305,18 +268,6 @@ export class StreamsMember implements GroupMember {
     this.#owned = NOTHING_OWNED
     this.memberId = randomUUID()
     this.#endpointEpoch = 0
-    this.#pace.hurry()
-  }
-
-  async #lookAgain(): Promise<void> {
-    const { cluster, group } = this.#settings
-    cluster.forgetCoordinator('group', group)
-    await cluster.refresh().catch(() => {})
-  }
-
-  #tellProblem(message: string | null): void {
-    if (message === this.#problem) return
-    this.#problem = message
-    this.#settings.listener.problem(message)
+    this.#membership.pace.hurry()
   }
 }

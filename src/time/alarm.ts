@@ -3,6 +3,11 @@ export class Alarm {
   #hasRung = false
   #wake: (() => void) | null = null
 
+  /** The next wait ends at once. */
+  get hasRung(): boolean {
+    return this.#hasRung
+  }
+
   ring(): void {
     this.#hasRung = true
     this.#wake?.()
