@@ -2,14 +2,11 @@
 import type { AldebaranError } from '../errors.ts'
 import type { LogAddress } from '../log/client.ts'
 import type { Log } from '../log/contract.ts'
-import { openLog } from '../log/host.ts'
 import type { RowCopy } from '../state/contract.ts'
 import type { Application } from './application.ts'
-import { type Director, staticDirector } from './assignment.ts'
-import type { EmbeddedLocation, LogLocation } from './log-location.ts'
+import type { Director } from './assignment.ts'
 import type { TableQuery } from './queries.ts'
-import { measureSizes, type TaskPlan } from './task-plan.ts'
-import { threadLimits } from './thread-limits.ts'
+import type { TaskPlan } from './task-plan.ts'
 import type { Report } from './worker-host.ts'
 
 /** What an engine needs of the process it is in. */
@@ -83,34 +80,4 @@ export interface LogEngine {
   /** Resolves when the log has ended: with null after `close`, with its error otherwise. */
   readonly stopped: Promise<AldebaranError | null>
   close(): Promise<void>
-}
-
-export async function openEngine(location: LogLocation, settings: EngineSettings): Promise<LogEngine> {
-  if (location.kind === 'embedded') return await embeddedEngine(location, settings)
-  // Loaded only when asked for.
-  const { openKafkaEngine } = await import('./kafka/kafka-engine.ts')
-  return await openKafkaEngine(location, settings)
-}
-
-async function embeddedEngine(location: EmbeddedLocation, { plans }: EngineSettings): Promise<LogEngine> {
-  const { path, durability, maxBytes } = location
-  const limits = threadLimits(measureSizes(plans).deliveries)
-  const host = await openLog({ path, durability, maxBytes, limits })
-  return {
-    client: () => host.client(),
-    address: () => host.address(),
-    workerAddress: () => host.address(),
-    sole: () => null,
-    apiChanged: () => {},
-    release: address => host.release(address),
-    director: () => staticDirector(plans),
-    ask: () => Promise.resolve(undefined),
-    nodes: () => [],
-    isSettled: true,
-    lingerMs: 0,
-    counters: () => null,
-    problems: () => [],
-    stopped: host.stopped,
-    close: () => host.close(),
-  }
 }
