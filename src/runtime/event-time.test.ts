@@ -83,6 +83,29 @@ describe('when input stops', () => {
     ])
   })
 
+  test('an input that was idle long before the others does not hold the wall clock back', async () => {
+    const { driver, results } = await minutes({ idleAfter: '10s', maxAhead: false }, [one, two])
+    const hour = 60 * MINUTE
+    driver.send(two, 'b', { at: 0 }, START + FIRST)
+    driver.advance(9_000)
+    driver.send(one, 'a', { at: 0 }, START + FIRST + hour)
+    driver.advance(5_000)
+    assert.deepEqual(results(), [['b', FIRST, 1]])
+    driver.send(one, 'a', { at: 0 }, START + FIRST + hour + 1)
+    driver.advance(MINUTE)
+    assert.deepEqual(results(), [['a', FIRST + hour, 2]])
+  })
+
+  test('restarts do not keep a window open', async () => {
+    const { driver, results } = await minutes({ idleAfter: '10s' })
+    driver.send(one, 'k', { at: 0 }, START + FIRST)
+    for (let i = 0; i < 3; i++) {
+      driver.advance(25_000)
+      driver.restart()
+    }
+    assert.deepEqual(results(), [['k', FIRST, 1]])
+  })
+
   test('what the wall clock ended is ended after a restart', async () => {
     const { driver, results, codes } = await minutes({ idleAfter: '10s' })
     driver.send(one, 'k', { at: 0 }, START + FIRST)
@@ -202,6 +225,30 @@ describe('behind a keyBy', () => {
     assert.deepEqual(results(), [[FIRST + MINUTE, 1]])
     assert.deepEqual(codes(), [])
   })
+})
+
+test('while a result has nowhere to go, no record opens a window that was told', async () => {
+  const p = pipeline('p')
+  const sums = p.table('sums', { key: text(), row: { n: t.long }, maxRows: 1 })
+  p.from(one, { idleAfter: false })
+    .window('minutes', tumbling(MINUTE))
+    .aggregate({ n: count() })
+    .into(sums, ({ windowStart, n }, row) => {
+      row.n += n
+      return { start: windowStart - START, n }
+    })
+    .to(told)
+  const driver = await drive(application('a', { pipelines: [p] }), { startMs: START })
+  const at = START + FIRST - MINUTE
+  driver.send(one, 'a', { at: 0 }, at)
+  driver.send(one, 'b', { at: 0 }, at + 1)
+  driver.send(one, 'a', { at: 0 }, at + MINUTE)
+  assert.equal((driver.problem as { code?: string } | null)?.code, 'TABLE_FULL')
+  driver.send(one, 'a', { at: 0 }, at + 2)
+  driver.advance(1000)
+  const windows = driver.rows('p', 'minutes').map(({ key }) => key)
+  assert.deepEqual(windows.map(key => (key as { key: string }).key).sort(), ['a', 'b'])
+  assert.equal(driver.outputs(told).length, 1)
 })
 
 test('two functions for the time of one topic are refused', () => {

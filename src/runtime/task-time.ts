@@ -3,7 +3,10 @@
  *
  * 1. It goes on after a batch, and after a look that found none.
  * 2. The watermark follows the target when all timers before that have run: what they send is so in time for what lies behind
- *    them. Both are committed with what they did.
+ *    them. Both are committed with what they did. Until it has followed nothing more is read: some windows may have been told
+ *    for which a record would still not be late.
+ * 3. While event time goes on with the wall clock and something waits for it, it is committed once in a while: a process that is
+ *    started again now and then would otherwise never get there.
  */
 import type { TaskContext } from '../pipeline/task-context.ts'
 import { EventTime } from '../time/event-time.ts'
@@ -13,9 +16,13 @@ import type { TaskPlan } from './task-plan.ts'
 import type { TaskState } from './task-state.ts'
 import { WatermarkRelay } from './watermark-relay.ts'
 
+/** Of event time that goes on with the wall clock, at most so much is lost with the process, ms. */
+const KEPT_EACH_MS = 10_000
+
 export class TaskTime {
   readonly #isUsed: boolean
   readonly #hasTimers: boolean
+  readonly #inputs: readonly TaskInput[]
   readonly #states: readonly TaskState[]
   readonly #context: TaskContext
   readonly #fire: (watermark: number) => boolean
@@ -35,6 +42,7 @@ export class TaskTime {
   ) {
     this.#isUsed = part.usesEventTime
     this.#hasTimers = states.some(state => Object.values(state.node.definition.timers).includes('event'))
+    this.#inputs = inputs
     this.#states = states
     this.#context = context
     this.#fire = fire
@@ -56,6 +64,16 @@ export class TaskTime {
     this.#time.active(input)
   }
 
+  /** A look found nothing in it, while there may be something in others. */
+  silent(input: TaskInput, now: number): void {
+    if (this.#isUsed) this.#time.silent(input, now)
+  }
+
+  /** All timers up to the target have run. */
+  get isSettled(): boolean {
+    return this.#time.watermark === this.#target
+  }
+
   /** After a batch. */
   pass(now: number): void {
     this.#target = this.#time.target(now)
@@ -63,20 +81,24 @@ export class TaskTime {
     this.#relay.tell(this.#time.watermark, false, now)
   }
 
-  /** After a look that found nothing. Returns whether anything was sent. */
+  /** After a look that found nothing. Returns whether anything was sent, or should be committed. */
   passQuietly(now: number): boolean {
     if (!this.#isUsed) return false
     const time = this.#time
-    time.silent(now)
+    for (const input of this.#inputs) time.silent(input, now)
     const isIdle = time.isIdle(now)
     const target = time.target(now)
+    const before = time.watermark
+    const deadline = this.#nextDeadline()
+    const isToBeKept = isIdle && deadline !== Number.POSITIVE_INFINITY && target - before >= KEPT_EACH_MS
     // While time goes on with the wall clock, it does so for what is due: each commit is worth something.
-    const isWorth = !isIdle || this.#nextDeadline() <= target || this.#relay.dueAt(isIdle, now) <= now
+    const isWorth = !isIdle || deadline <= target || this.#relay.dueAt(isIdle, now) <= now || isToBeKept
     if (isWorth && target > this.#target) {
       this.#target = target
       this.settle()
     }
-    return this.#relay.tell(time.watermark, isIdle, now)
+    const isTold = this.#relay.tell(time.watermark, isIdle, now)
+    return isTold || (isToBeKept && time.watermark > before)
   }
 
   /** Runs the timers up to the target; then the watermark is there. */
@@ -91,7 +113,9 @@ export class TaskTime {
     if (!this.#isUsed) return Number.POSITIVE_INFINITY
     const { watermark } = this.#time
     const isIdle = this.#time.isIdle(now)
-    const next = this.#time.wakeAt(this.#nextDeadline(), now)
+    const deadline = this.#nextDeadline()
+    const keptAt = deadline === Number.POSITIVE_INFINITY ? deadline : Math.max(watermark, 0) + KEPT_EACH_MS
+    const next = this.#time.wakeAt(Math.min(deadline, keptAt), now)
     const newsAt = this.#relay.hasNews(watermark, isIdle) ? now : this.#time.wakeAt(watermark + 1, now)
     return Math.min(next, Math.max(newsAt, this.#relay.dueAt(isIdle, now)))
   }

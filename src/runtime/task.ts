@@ -10,7 +10,8 @@
  *    before it stays, and it is tried again later. Timers go on, for they may make room.
  * 4. Bytes that are damaged stop the task, and no other: nothing after them is read, and no timer runs, for what it
  *    would have waited for may lie behind them. It looks again now and then: the partition may have been trimmed.
- * 5. Timers due now are run before the next batch; a timer that throws becomes a dead letter and is cleared.
+ * 5. Timers due now are run before the next batch; a timer that throws becomes a dead letter and is cleared. While event timers
+ *    are held up, by a full table that their results go to, nothing is read.
  */
 import type { Courier } from '../delivery/courier.ts'
 import { isDeliveryPart } from '../delivery/delivery.ts'
@@ -114,6 +115,7 @@ export class Task {
   /** Processes at most one batch. False: there is none now, or the task is blocked. */
   step(): boolean {
     if (!this.#isOver(this.#readingBlock) || this.courier?.holdsReading === true) return false
+    if (this.#timerBlock !== null && !this.#time.isSettled) return false
     const input = this.#nextInput()
     if (input === null) {
       this.courier?.caughtUp()
@@ -223,7 +225,11 @@ export class Task {
     let first: TaskInput | null = null
     try {
       for (const input of this.#inputsNow()) {
-        if (!input.ready()) continue
+        if (!input.ready()) {
+          // Where the others always have something, no look finds nothing in all of them.
+          if (this.inputs.length > 1) this.#time.silent(input, this.#environment.clock.now())
+          continue
+        }
         this.#time.active(input)
         if (first === null || input.cursor.baseTimestamp < first.cursor.baseTimestamp) first = input
       }

@@ -51,22 +51,23 @@ test('it wakes when event time gets there by the wall clock, and not before', ()
         fc.record({
           idleAfter: fc.constantFrom(50, 100, Number.POSITIVE_INFINITY),
           at: fc.integer({ min: 0, max: 500 }),
+          silentFrom: fc.integer({ min: 0, max: 400 }),
         }),
         { minLength: 1, maxLength: 3 },
       ),
-      fc.integer({ min: 0, max: 400 }),
+      fc.constantFrom(NONE, 200, 600),
       fc.integer({ min: 0, max: 1000 }),
-      (given, silentFrom, deadline) => {
+      (given, before, deadline) => {
         const inputs = given.map(({ idleAfter, at }): TimedInput => {
           const time = new SourceTime({ ...RULES, idleAfter }, NOTHING)
           time.saw(at, 0)
           return { time, idleAfter }
         })
-        const time = new EventTime(inputs, NONE)
-        time.silent(silentFrom)
+        const time = new EventTime(inputs, before)
+        for (const [i, input] of inputs.entries()) time.silent(input, given[i]!.silentFrom)
         const isPassed = (now: number): boolean => time.target(now) >= deadline
         // From one wake to the next, as a task does that has nothing else to do.
-        let now = silentFrom
+        let now = Math.max(...given.map(({ silentFrom }) => silentFrom))
         for (let wakes = 0; !isPassed(now); wakes++) {
           const next = time.wakeAt(deadline, now)
           if (next === Number.POSITIVE_INFINITY) {
@@ -80,6 +81,37 @@ test('it wakes when event time gets there by the wall clock, and not before', ()
         }
       },
     ),
+  )
+})
+
+test('of inputs that are all idle, the last to become so says how far time is', () => {
+  const [behind, ahead] = [10, 1000].map((at): TimedInput => {
+    const time = new SourceTime({ ...RULES, outOfOrderness: 0 }, NOTHING)
+    time.saw(at, 0)
+    return { time, idleAfter: 100 }
+  }) as [TimedInput, TimedInput]
+  const time = new EventTime([behind, ahead], NONE)
+  time.silent(behind, 0)
+  time.silent(ahead, 50)
+  assert.deepEqual(
+    [99, 100, 149, 150, 250].map(now => time.target(now)),
+    [10, 1000, 1000, 1100, 1200],
+  )
+  time.silent(behind, 300)
+  assert.equal(time.target(300), 1250, 'another look at what is silent changes nothing')
+  time.active(behind)
+  time.silent(behind, 300)
+  assert.equal(time.target(399), 10, 'it holds back again')
+  assert.equal(time.target(400), 110)
+})
+
+test('after a restart in silence time goes on from where it was', () => {
+  const input: TimedInput = { time: new SourceTime(RULES, { ...NOTHING, newest: 500 }), idleAfter: 100 }
+  const time = new EventTime([input], 5000)
+  time.silent(input, 10)
+  assert.deepEqual(
+    [109, 110, 210].map(now => time.target(now)),
+    [5000, 5100, 5200],
   )
 })
 

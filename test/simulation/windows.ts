@@ -12,6 +12,7 @@ import {
   pipeline,
   rolling,
   session,
+  sliding,
   sum,
   t,
   text,
@@ -57,7 +58,7 @@ const events = topic('events', {
   partitions: 3,
 })
 /** Windows of readings, and `corrected`: rolling windows of the results of the tumbling ones. */
-const kinds = ['tumbling', 'session', 'rolling'] as const
+const kinds = ['tumbling', 'session', 'rolling', 'sliding'] as const
 const outputs = [...kinds, 'corrected'] as const
 type Output = (typeof outputs)[number]
 const told = Object.fromEntries(
@@ -75,6 +76,7 @@ const windows = {
   tumbling: grouped.window('tumbling', tumbling(SIZE), { allowedLateness: LATENESS }),
   session: grouped.window('session', session(GAP)),
   rolling: grouped.window('rolling', rolling(SPAN), { allowedLateness: LATENESS }),
+  sliding: grouped.window('sliding', sliding(SPAN), { allowedLateness: LATENESS, store: 'disk' }),
 }
 for (const name of kinds) {
   windows[name].late.to(late[name]!)
@@ -199,6 +201,13 @@ const windowsOf: Record<Output, (list: Event[]) => Window[]> = {
   },
   rolling(list) {
     return list.map(({ at }) => ({ start: at - SPAN, end: at, inside: within(list, at - SPAN, at) }))
+  },
+  sliding(list) {
+    const times = new Set(list.map(({ at }) => at))
+    const exits = list
+      .filter(({ at }) => !times.has(at + SPAN + 1))
+      .map(({ at }) => ({ start: at + 1, end: at + 1 + SPAN, inside: within(list, at + 1, at + 1 + SPAN) }))
+    return [...windowsOf.rolling(list), ...exits.filter(({ inside }) => inside.length > 0)]
   },
   corrected(list) {
     const ends = [...new Set(list.map(({ at }) => (Math.floor(at / SIZE) + 1) * SIZE - 1))]

@@ -58,7 +58,7 @@ export function latestTable(end: StreamEnd, name: string, settings: LatestSettin
   const { owner, key } = end
   owner.claim(name)
   const { value } = settings
-  const remember = parseDuration(settings.rememberDeletions ?? REMEMBER, 'rememberDeletions')
+  const remember = Math.ceil(parseDuration(settings.rememberDeletions ?? REMEMBER, 'rememberDeletions'))
   const table: TableNode = {
     definition: {
       name,

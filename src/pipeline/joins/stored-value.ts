@@ -1,5 +1,5 @@
 /**
- * Values of streams and tables as columns of the rows that a join keeps.
+ * Values of streams and tables as columns of the rows that a join or a window keeps.
  *
  * 1. What `get` returns may be used until the next `get`, and disturbs no value at hand elsewhere: a schema's own `decode`
  *    may fill the very object again that the record at hand is seen through.

@@ -87,4 +87,15 @@ describe('tumbling and hopping windows', () => {
     assert.deepEqual([window?.value?.sum, window?.value?.start, window?.value?.end], [3, 960_000, 1_020_000])
     assert.deepEqual(driver.outputs(late), [])
   })
+
+  test('one that ends with 1969 ends, too', async () => {
+    const driver = await windowed(tumbling(10), {})
+    driver.send(input, 'a', { n: 1 }, -5)
+    driver.send(input, 'a', { n: 1 }, 1000)
+    assert.deepEqual(
+      driver.outputs(told).map(({ value }) => [value!.start, value!.end, value!.count]),
+      [[-10, 0, 1]],
+    )
+    assert.equal(driver.rows('p', 'w').length, 1)
+  })
 })

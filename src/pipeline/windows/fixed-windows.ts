@@ -63,9 +63,10 @@ export class FixedWindows extends WindowOperator implements Operator {
     const end = start + this.#size
     const isNew = !row.exists
     this.aggregates.add(row, value, this.context)
-    if (isNew) row.close = end
-    if (end <= watermark) {
-      // Its end has passed: there is nobody to wait for.
+    // Time 0 is none to a timer.
+    if (isNew) row.close = end === 0 ? 1 : end
+    if (end <= watermark || row.told) {
+      // Its end has passed, also where the wall clock was set back since: there is nobody to wait for.
       if (!row.told) this.keep(row, end + this.lateness)
       this.tell(this.aggregates.result(row), start, end, end - 1, 'late')
     } else this.awaitEarly(row)

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { application } from '../../runtime/application.ts'
+import { drive } from '../../testing/drive.ts'
+import { count } from '../aggregates/numbers.ts'
+import { pipeline } from '../pipeline.ts'
 import {
   type Event,
   FLUSH,
@@ -145,5 +149,73 @@ describe('rolling and sliding windows that count late records', () => {
       )
       assert.equal(after.rows('p', 'w').length, 1)
     }
+  })
+
+  for (const corrects of [false, true]) {
+    const what = corrects ? 'with a record in the place of another of its time' : 'with all records'
+    test(`lateness changed from release to release loses no record and leaves no row behind, ${what}`, async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          someEvents,
+          fc.constantFrom(...WINDOWS),
+          fc.array(fc.tuple(fc.nat(12), fc.constantFrom(0, 20, 400))),
+          async (steps, window, changes) => {
+            let driver = await windowed(window, { corrects, allowedLateness: 400 })
+            const events = timed(steps.map(step => ({ ...step, at: step.at / 2 }))).filter(({ at }) => at % 1 === 0)
+            let left = [...changes]
+            let next = left[0]?.[0] ?? -1
+            for (const { key, at, n } of events) {
+              if (next-- === 0) {
+                driver = await driver.upgrade(windowing(window, { corrects, allowedLateness: left[0]![1] }))
+                left = left.slice(1)
+                next = left[0]?.[0] ?? -1
+              }
+              driver.send(input, key, { n }, at)
+            }
+            driver.send(input, 'flush', { n: 0 }, FLUSH)
+            assert.deepEqual(driver.deadLetters(), [])
+            // In order of time as far as is waited for: so each is told on time, and none is late.
+            const onTime = driver.outputs(told).filter(({ value }) => value!.timing === 'onTime')
+            const entries = onTime.filter(({ value, key }) =>
+              events.some(event => event.key === key && event.at === value!.end),
+            )
+            const times = new Set(events.map(({ key, at }) => `${key} ${at}`))
+            assert.deepEqual(new Set(entries.map(({ key, value }) => `${key} ${value!.end}`)), times)
+            if (!window.tellsExits && !corrects) assert.equal(entries.length, events.length)
+            const names = onTime.map(({ key, value }) => `${key} ${value!.start}`)
+            if (window.tellsExits && corrects) assert.equal(new Set(names).size, names.length)
+            assert.equal(driver.rows('p', 'w').length, 1)
+            assert.deepEqual(
+              driver.rows('p', 'w-keys').map(({ key }) => key),
+              ['flush'],
+            )
+          },
+        ),
+        { numRuns: 60 },
+      )
+    })
+  }
+
+  test('with values, disturb no other that sees the late record', async () => {
+    const seen: number[] = []
+    const p = pipeline('p')
+    const values = p.from(input, { idleAfter: false, maxAhead: false })
+    values
+      .window('w', rolling(40), { allowedLateness: 100, value: input.value })
+      .aggregate({ count: count() })
+      .each(({ value, count, timing }) => {
+        if (timing === 'late') seen.push(value.n, count)
+      })
+    values.each(({ n }) => seen.push(n))
+    const driver = await drive(application('a', { pipelines: [p] }), { startMs: 1000 })
+    for (const [at, n] of [
+      [100, 1],
+      [130, 2],
+      [150, 3],
+      [120, 4],
+    ] as const) {
+      driver.send(input, 'a', { n }, at)
+    }
+    assert.deepEqual(seen, [1, 2, 3, 4, 2, 2, 3, 4])
   })
 })

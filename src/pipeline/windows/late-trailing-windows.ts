@@ -23,8 +23,8 @@ export class LateTrailingWindows extends TrailingWindows implements Operator {
       return
     }
     const key = this.locateKey(this.keys)
-    const number = this.numberAt(key, time)
-    const row = this.record(number)
+    const row = this.rowAt(key, time)
+    const number = this.given
     const isNew = !row.exists
     this.put(row, value)
     if (isNew) this.#insert(key, number, time)
@@ -33,9 +33,18 @@ export class LateTrailingWindows extends TrailingWindows implements Operator {
     else this.addUp(key, key.first, key.last)
   }
 
-  protected override end(_number: number, row: WindowRow): void {
-    if (row.hasLeft) this.#forget(row.time)
-    else this.leave(row.time)
+  protected override end(number: number, row: WindowRow): void {
+    const { hasLeft, time } = row
+    if (hasLeft) this.#forget(time)
+    else if (this.letsOthersGoFirst(row)) return
+    else this.leave(time)
+    // One that had left when lateness was taken back, to be allowed again later, is in no chain.
+    const left = this.record(number)
+    if (left.exists && left.hasLeft === hasLeft) left.delete()
+  }
+
+  protected override tailOf(key: WindowRow): number {
+    return key.last
   }
 
   protected override release(row: WindowRow): void {
@@ -53,7 +62,7 @@ export class LateTrailingWindows extends TrailingWindows implements Operator {
   #forget(time: number): void {
     const key = this.locateKey(this.keys)
     const last = key.last as number
-    let oldest = oldestOf(key)
+    let oldest = this.#oldestOf(key)
     while (oldest !== NONE) {
       const row = this.record(oldest)
       if (row.time > time) break
@@ -71,7 +80,7 @@ export class LateTrailingWindows extends TrailingWindows implements Operator {
   #insert(key: WindowRow, number: number, time: number): void {
     const last = key.last as number
     let before = NONE
-    let after = oldestOf(key)
+    let after = this.#oldestOf(key)
     while (after !== NONE) {
       const row = this.record(after)
       if (row.time > time) break
@@ -142,13 +151,14 @@ export class LateTrailingWindows extends TrailingWindows implements Operator {
 
   /** There is one. */
   #firstNewer(key: WindowRow, time: number): number {
-    let number = oldestOf(key)
+    let number = this.#oldestOf(key)
     for (let row = this.record(number); row.time <= time; row = this.record(number)) number = nextOf(row, number)
     return number
   }
-}
 
-/** Until something has left, it is the first of the window. */
-function oldestOf(key: WindowRow): number {
-  return key.oldest === NONE ? key.first : key.oldest
+  /** Until something has left, it is the first of the window; also when lateness was taken back, and what had left went. */
+  #oldestOf(key: WindowRow): number {
+    const oldest = key.oldest as number
+    return oldest === NONE || !this.record(oldest).exists ? key.first : oldest
+  }
 }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { type Event, lastOf, resultOf, run, someEvents, type Told, timed, withWatermarks } from './test/scene.ts'
-import { session } from './window.ts'
+import { application } from '../../runtime/application.ts'
+import { drive } from '../../testing/drive.ts'
+import { count } from '../aggregates/numbers.ts'
+import { pipeline } from '../pipeline.ts'
+import { type Event, input, lastOf, resultOf, run, someEvents, type Told, timed, withWatermarks } from './test/scene.ts'
+import { session, sliding, tumbling } from './window.ts'
 
 describe('session windows', () => {
   test('are what lies within the gap, whatever the order', async () => {
@@ -51,4 +55,55 @@ describe('session windows', () => {
       return { key: one[0]!.key, start: Math.min(...times), end: Math.max(...times), ...resultOf(one) }
     }
   })
+
+  test('tell that an early result of what is another session now counts no more', async () => {
+    const results: unknown[] = []
+    const p = pipeline('p')
+    p.from(input, { idleAfter: false, maxAhead: false })
+      .window('w', session(40), { early: 10 })
+      .aggregate({ count: count() })
+      .each(({ windowStart, count, timing, replaces }) => {
+        results.push([windowStart, count, timing, replaces])
+      })
+    const driver = await drive(application('a', { pipelines: [p] }))
+    driver.send(input, 'a', { n: 1 }, 100)
+    driver.advance(10)
+    driver.send(input, 'a', { n: 1 }, 90)
+    driver.advance(10)
+    driver.send(input, 'a', { n: 1 }, 900)
+    assert.deepEqual(results, [
+      [100, 1, 'early', []],
+      [90, 2, 'early', [100]],
+      [90, 2, 'onTime', []],
+    ])
+  })
 })
+
+for (const window of [session(40), sliding(40)]) {
+  test(`results of ${window.kind} windows are late for no window behind, however time goes on`, async () => {
+    const p = pipeline('p')
+    let told = 0
+    let counted = 0
+    p.from(input, { idleAfter: false, maxAhead: false })
+      .window('w', window)
+      .aggregate({ count: count() })
+      .map(result => {
+        told++
+        return result
+      })
+      .window('behind', tumbling(1))
+      .aggregate({ count: count() })
+      .each(({ count }) => {
+        counted += count
+      })
+    const driver = await drive(application('a', { pipelines: [p] }), { startMs: 1000 })
+    for (const at of [100, 110]) driver.send(input, 'a', { n: 1 }, at)
+    for (let at = 111; at < 200; at++) driver.send(input, 'b', { n: 1 }, at)
+    driver.send(input, 'c', { n: 1 }, 1000)
+    driver.send(input, 'c', { n: 1 }, 2000)
+    driver.send(input, 'c', { n: 1 }, 3000)
+    assert.deepEqual(driver.deadLetters(), [])
+    assert.ok(told > 2)
+    assert.equal(counted, told)
+  })
+}

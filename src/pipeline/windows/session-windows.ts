@@ -5,7 +5,9 @@
  * 1. Sessions of a key do not overlap, and lie more than `gap` apart.
  * 2. A record goes into the session that it lies within `gap` of, or makes one; between two it makes them one.
  * 3. A session has ended when time passes its last record by `gap`. It is kept for `lateness` more, and told again with each
- *    record that still comes; `replaces` has the starts of what was told before and is no more.
+ *    record that still comes.
+ * 4. What was told before, early too, and is part of another session now, is told to be: `replaces` has its start.
+ * 5. The timestamp of a result is when its session is over, `gap` after its last record: so it is late for no window behind.
  */
 import type { TaskTable } from '../../state/contract.ts'
 import type { Operator, OperatorParts, TableNode } from '../node.ts'
@@ -58,12 +60,16 @@ export class SessionWindows extends WindowOperator implements Operator {
     const isOver = last + gap < watermark
     row.told = isOver
     row.close = last + gap + 1 + (isOver ? this.lateness : 0)
-    if (!isOver) this.awaitEarly(row)
-    const result = isOver || replaces.length > 0 ? this.aggregates.result(row) : null
+    const isTold = isOver || replaces.length > 0
+    if (isTold) {
+      row.shown = true
+      this.lackNothing(row)
+    } else this.awaitEarly(row)
+    const result = isTold ? this.aggregates.result(row) : null
     this.#link(before, start)
     if (result === null) return
     result.replaces = replaces
-    this.tell(result, start, last, last, isOver ? 'late' : 'early')
+    this.tell(result, start, last, isOver ? last + gap : this.#earlyTime(last), isOver ? 'late' : 'early')
   }
 
   timer(_table: TableNode, timer: string): void {
@@ -71,14 +77,19 @@ export class SessionWindows extends WindowOperator implements Operator {
     const row = this.#sessions.row as WindowRow
     const last = row.last as number
     if (timer === 'early') {
-      this.tell({ ...this.aggregates.result(row), replaces: [] }, start, last, last, 'early')
+      row.shown = true
+      this.tell({ ...this.aggregates.result(row), replaces: [] }, start, last, this.#earlyTime(last), 'early')
       return
     }
     const wasTold = row.told as boolean
     const result = wasTold ? null : this.aggregates.result(row)
     if (wasTold || this.lateness === 0) this.#remove(start)
     else this.keep(row, last + this.#gap + 1 + this.lateness)
-    if (result !== null) this.tell({ ...result, replaces: [] }, start, last, last, 'onTime')
+    if (result !== null) this.tell({ ...result, replaces: [] }, start, last, last + this.#gap, 'onTime')
+  }
+
+  #earlyTime(last: number): number {
+    return Math.max(last, Math.min(last + this.#gap, this.context.now))
   }
 
   /** Puts what the sessions have into the one that begins at `start`. Returns the starts of others that were told. */
@@ -87,7 +98,7 @@ export class SessionWindows extends WindowOperator implements Operator {
     for (const session of sessions) {
       if (session === start) continue
       const row = this.locate(this.#sessions, session)
-      if (row.told) replaces.push(session)
+      if (row.told || row.shown) replaces.push(session)
       const copy = this.aggregates.copyOf(row)
       row.delete()
       this.aggregates.merge(this.locate(this.#sessions, start), copy)

@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { type Event, input, resultOf, run, someEvents, timed, told, windowed, withWatermarks } from './test/scene.ts'
+import {
+  type Event,
+  input,
+  resultOf,
+  run,
+  START,
+  someEvents,
+  timed,
+  told,
+  windowed,
+  withWatermarks,
+} from './test/scene.ts'
 import { rolling, sliding } from './window.ts'
 
 describe('rolling and sliding windows', () => {
@@ -113,5 +124,31 @@ describe('rolling and sliding windows', () => {
         [110, 6, 15],
       ],
     )
+  })
+
+  test('by a wall clock that is set back each record counts once in each of its windows', async () => {
+    const driver = await windowed(rolling(40), { clock: 'processing' })
+    const send = () => driver.send(input, 'a', { n: 1 })
+    send()
+    driver.advance(10)
+    send()
+    driver.advance(1)
+    driver.clock.jump(-30)
+    // Both count as of the time that was.
+    send()
+    driver.advance(15)
+    send()
+    driver.advance(55)
+    send()
+    driver.advance(1000)
+    const results = driver.outputs(told).map(({ value }) => [value!.end - START, value!.count])
+    assert.deepEqual(results, [
+      [0, 1],
+      [10, 2],
+      [10, 3],
+      [10, 4],
+      [51, 1],
+    ])
+    assert.deepEqual([driver.rows('p', 'w'), driver.rows('p', 'w-keys')], [[], []])
   })
 })

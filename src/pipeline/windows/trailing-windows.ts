@@ -8,15 +8,18 @@
  * 1. A key has a row with the aggregate of what is in its window, and the ends of the chain of those records, oldest first;
  *    each record is a row of its own. So a result costs what enters and what leaves, however much is in the window; with an
  *    aggregate that nothing can be taken from, all of the window whenever something leaves.
- * 2. A record enters with the timer at its time + 1, and leaves when one enters that it is too old for, or else by a timer
- *    that comes after those of all such records. So what is told does not depend on which of both came first.
+ * 2. A record enters with the timer at its time + 1, and leaves when one enters that it is too old for, or else by its timer.
+ *    That of the oldest such record may be due at the same time: while any of the key wait, the one that leaves lets all go
+ *    first. So what is told does not depend on which came first, and no result is late for the windows behind.
  * 3. Behind the record n of a chain comes n + 1 unless `next` says otherwise, and behind the last none: so one that comes in
  *    order, as most do, changes no row but its own and that of its key.
  * 4. Where records correct each other, the number of one is its time: another of that time takes its place.
+ * 5. A release with less lateness finds records of the one before that have left, and are in no chain of its own: they go
+ *    with their timers, and none of their numbers is given again before.
  */
-import { ByteWriter } from '../../schema/byte-writer.ts'
 import type { Schema } from '../../schema/schema.ts'
 import type { TaskTable } from '../../state/contract.ts'
+import { type StoredValue, storedValue } from '../joins/stored-value.ts'
 import type { Operator, OperatorParts } from '../node.ts'
 import type { TrailingWindow } from './window.ts'
 import { WindowOperator, type WindowRow, type WindowRules } from './window-operator.ts'
@@ -38,9 +41,9 @@ export class TrailingWindows extends WindowOperator implements Operator {
   protected readonly tellsExits: boolean
   /** A window has the records newer than its time less this. */
   protected readonly reach: number
-  readonly #value: Schema<unknown> | null
+  protected given = NONE
+  readonly #stored: StoredValue | null
   readonly #corrects: boolean
-  readonly #bytes = new ByteWriter(256)
 
   constructor(parts: OperatorParts, rules: TrailingRules) {
     super(parts, rules)
@@ -50,7 +53,7 @@ export class TrailingWindows extends WindowOperator implements Operator {
     this.size = size
     this.tellsExits = tellsExits
     this.reach = includesStart ? size + 1 : size
-    this.#value = rules.value
+    this.#stored = rules.value === null ? null : storedValue(rules.value)
     this.#corrects = rules.corrects
   }
 
@@ -61,7 +64,7 @@ export class TrailingWindows extends WindowOperator implements Operator {
       return
     }
     const key = this.locateKey(this.keys)
-    const row = this.record(this.numberAt(key, time))
+    const row = this.rowAt(key, time)
     if (!row.exists) key.waiting++
     this.put(row, value)
     row.due = Math.max(1, time + 1)
@@ -80,10 +83,23 @@ export class TrailingWindows extends WindowOperator implements Operator {
 
   /** A record that has entered, by its timer. */
   protected end(number: number, row: WindowRow): void {
+    if (this.letsOthersGoFirst(row)) return
     this.leave(row.time)
     // With lateness that was allowed before, it may have left, and have been kept.
     const left = this.record(number)
-    if (left.exists) left.delete()
+    if (!left.exists) return
+    left.delete()
+    const key = this.locateKey(this.keys)
+    if (key.exists && key.first === NONE) this.emptied(key)
+  }
+
+  /** Once, when a record may be about to enter that the one of the row is too old for. */
+  protected letsOthersGoFirst(row: WindowRow): boolean {
+    if (!this.tellsExits || row.isDue || this.locateKey(this.keys).waiting === 0) return false
+    row.isDue = true
+    // Of equal deadlines the one that was set last comes last.
+    row.due = this.leavesAt(row.time)
+    return true
   }
 
   /** A record left the window. */
@@ -101,28 +117,36 @@ export class TrailingWindows extends WindowOperator implements Operator {
     return this.locate(this.records, number)
   }
 
-  /** Number of the record at hand. */
-  protected numberAt(key: WindowRow, time: number): number {
-    if (!this.#corrects) return ++key.newest
-    return time > NONE ? time : time - 1
+  /** The row of the record at hand, of the number `given`. */
+  protected rowAt(key: WindowRow, time: number): WindowRow {
+    if (this.#corrects) {
+      this.given = time > NONE ? time : time - 1
+      return this.record(this.given)
+    }
+    let number = (key.newest as number) + 1
+    let row = this.record(number)
+    while (row.exists) row = this.record(++number)
+    key.newest = number
+    this.given = number
+    return row
   }
 
   protected put(row: WindowRow, value: unknown): void {
     row.time = this.time
     this.aggregates.itemsOf(value, this.context, row)
-    if (this.#value !== null) row.value = this.#encoded(value)
+    if (this.#stored !== null) row.held = this.#stored.put(value)
   }
 
   /** When a record of that time leaves by its timer. */
   protected leavesAt(time: number): number {
-    return Math.max(1, time + this.reach + 2)
+    return Math.max(1, time + this.reach + 1)
   }
 
   /** The result for the record of the row, which is the newest of what the row of the key tells. */
   protected tellRecord(key: WindowRow, row: WindowRow, timing: 'onTime' | 'late'): void {
     const result = this.aggregates.result(key)
     const time = row.time as number
-    if (this.#value !== null) result.value = this.#decoded(row.value)
+    if (this.#stored !== null) result.value = this.#valueOf(row)
     this.tell(result, time - this.size, time, time, timing)
   }
 
@@ -134,7 +158,7 @@ export class TrailingWindows extends WindowOperator implements Operator {
   }
 
   #enter(number: number, row: WindowRow): void {
-    const time = row.time as number
+    const time = this.isOfEvents ? (row.time as number) : this.#inOrder(number, row)
     row.hasEntered = true
     row.due = this.leavesAt(time)
     if (this.tellsExits) this.#tellExitsBefore(time)
@@ -142,13 +166,29 @@ export class TrailingWindows extends WindowOperator implements Operator {
     // Located by what was done last, and there, for this record was waiting.
     const key = this.keys.row as WindowRow
     key.waiting--
-    const last = key.last as number
+    const last = this.tailOf(key)
     key.last = number
     if (last !== NONE && last + 1 !== number) this.record(last).next = number
     if (key.first === NONE) key.first = number
     const entered = this.record(number)
     this.aggregates.addItems(key, entered, time)
     this.tellRecord(key, entered, 'onTime')
+  }
+
+  /** The wall clock may have been set back: the record of the row came no earlier than the last of the chain. */
+  #inOrder(number: number, row: WindowRow): number {
+    const { time } = row
+    const last = this.tailOf(this.locateKey(this.keys))
+    const newest = last === NONE ? time : Math.max(time, this.record(last).time)
+    if (newest !== time) this.record(number).time = newest
+    else this.record(number)
+    return newest
+  }
+
+  /** The last record of the chain, or NONE. */
+  protected tailOf(key: WindowRow): number {
+    // With lateness that was allowed before, `last` may be of one that has left.
+    return key.first === NONE ? NONE : key.last
   }
 
   #tellExitsBefore(time: number): void {
@@ -166,7 +206,7 @@ export class TrailingWindows extends WindowOperator implements Operator {
     if (isLeft && this.tellsExits) this.tellExit(this.locateKey(this.keys), time, 'onTime')
   }
 
-  /** Takes out what is not newer than `time`. Returns whether anything is still in the window. */
+  /** Takes out what is not newer than `time`. Returns whether something was, and anything is still in the window. */
   #drop(time: number): boolean {
     const key = this.locateKey(this.keys)
     const before = key.first as number
@@ -182,7 +222,7 @@ export class TrailingWindows extends WindowOperator implements Operator {
       this.release(row)
       first = next
     }
-    if (first === before) return first !== NONE
+    if (first === before) return false
     key.first = first
     if (first !== NONE) {
       if (!isKnown) this.addUp(key, first, last)
@@ -204,15 +244,9 @@ export class TrailingWindows extends WindowOperator implements Operator {
     }
   }
 
-  #encoded(value: unknown): Uint8Array {
-    const out = this.#bytes
-    out.position = 0
-    this.#value!.encode(value, out)
-    return out.bytes.subarray(0, out.position)
-  }
-
-  #decoded(bytes: Buffer): unknown {
-    return this.#value!.decode(bytes, 0, bytes.length)
+  /** null: it came before values were kept. */
+  #valueOf({ held }: WindowRow): unknown {
+    return held === null ? null : this.#stored!.get(held)
   }
 }
 

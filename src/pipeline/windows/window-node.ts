@@ -5,6 +5,7 @@ import type { TableDefinition, Timers } from '../../state/contract.ts'
 import type { AggregateSpec } from '../aggregates/aggregate.ts'
 import { type CompiledAggregates, compileAggregates } from '../aggregates/compile-aggregates.ts'
 import { compositeKey } from '../composite-key.ts'
+import { columnOf } from '../joins/stored-value.ts'
 import type { Node, Operator, OperatorNode, OperatorParts, TableNode } from '../node.ts'
 import type { StreamEnd } from '../stream-owner.ts'
 import { parseDuration } from '../units.ts'
@@ -92,8 +93,8 @@ export function windowNode(plan: WindowPlan, aggregates: AggregateSpec<never>): 
   const rules: WindowRules = {
     key: from.key,
     aggregates: compiled,
-    lateness: parseDuration(settings.allowedLateness ?? 0, 'allowedLateness'),
-    early: settings.early === undefined ? Number.POSITIVE_INFINITY : parseDuration(settings.early, 'early'),
+    lateness: Math.ceil(parseDuration(settings.allowedLateness ?? 0, 'allowedLateness')),
+    early: settings.early === undefined ? Number.POSITIVE_INFINITY : Math.ceil(parseDuration(settings.early, 'early')),
     clock: settings.clock ?? 'event',
   }
   const tables = tablesOf(plan, rules)
@@ -151,13 +152,14 @@ function tablesOf(
       return [table(plan, name, { told: t.boolean, ...fields }, ends)]
     case 'session':
       return [
-        table(plan, name, { last: t.long, next: t.long, told: t.boolean, ...fields }, ends),
+        table(plan, name, { last: t.long, next: t.long, told: t.boolean, shown: t.boolean, ...fields }, ends),
         table(plan, `${name}-keys`, { first: t.long }, {}, from.key),
       ]
     case 'trailing': {
-      const value = settings.value === undefined ? {} : { value: t.bytes }
+      const value = settings.value === undefined ? {} : { held: columnOf(settings.value) }
       const [left, oldest] = lateness > 0 ? [{ hasLeft: t.boolean }, { oldest: t.long }] : [{}, {}]
-      const record = { time: t.long, next: t.long, hasEntered: t.boolean, ...left, ...items, ...value }
+      const exit = window.tellsExits ? { isDue: t.boolean } : {}
+      const record = { time: t.long, next: t.long, hasEntered: t.boolean, ...exit, ...left, ...items, ...value }
       const key = { newest: t.long, waiting: t.int, first: t.long, last: t.long, ...oldest, ...fields }
       return [table(plan, name, record, { due: clock }), table(plan, `${name}-keys`, key, {}, from.key)]
     }

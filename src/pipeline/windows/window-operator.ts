@@ -30,9 +30,9 @@ export abstract class WindowOperator {
   protected readonly tooLate: (value: unknown) => void
   /** ms that a window is kept after its end. */
   protected readonly lateness: number
+  protected readonly isOfEvents: boolean
   readonly #emit: (value: unknown) => void
   readonly #key: Schema<unknown>
-  readonly #isOfEvents: boolean
   readonly #early: number
   #isSilent = false
 
@@ -44,17 +44,17 @@ export abstract class WindowOperator {
     this.#early = early
     this.#emit = emit
     this.#key = key
-    this.#isOfEvents = clock === 'event'
+    this.isOfEvents = clock === 'event'
   }
 
   /** Of the value at hand, ms. */
   protected get time(): number {
-    return this.#isOfEvents ? this.context.timestamp : this.context.now
+    return this.isOfEvents ? this.context.timestamp : this.context.now
   }
 
   /** What is older comes too late, ms. */
   protected get watermark(): number {
-    return this.#isOfEvents ? this.context.watermark : Number.NEGATIVE_INFINITY
+    return this.isOfEvents ? this.context.watermark : Number.NEGATIVE_INFINITY
   }
 
   protected locate(table: TaskTable, number: number): WindowRow {
@@ -74,11 +74,16 @@ export abstract class WindowOperator {
     if (this.#early !== Number.POSITIVE_INFINITY && row.early === 0) row.early = this.context.now + this.#early
   }
 
+  /** All that the window at hand has is told: no early result is to come. */
+  protected lackNothing(row: WindowRow): void {
+    if (this.#early !== Number.POSITIVE_INFINITY) row.early = 0
+  }
+
   /** The window at hand has ended, and stays for records that come late. */
   protected keep(row: WindowRow, until: number): void {
     row.told = true
     row.close = until
-    if (this.#early !== Number.POSITIVE_INFINITY) row.early = 0
+    this.lackNothing(row)
   }
 
   abstract timer(table: TableNode, timer: string): void

@@ -36,7 +36,9 @@ export function hopping(size: Duration, every: Duration, settings: AlignedSettin
   if (hop > length) throw invalid(`every: windows of ${length} ms that begin each ${hop} ms would leave records out`)
   if (length / hop > MOST_AT_ONCE)
     throw invalid(`every: a record would be in ${length / hop} windows, and may be in ${MOST_AT_ONCE}`)
-  return { kind: 'fixed', size: length, every: hop, offset: parseDuration(settings.offset ?? 0, 'offset') % hop }
+  const offset = parseDuration(settings.offset ?? 0, 'offset')
+  if (!Number.isInteger(offset)) throw invalid(`offset: '${settings.offset}' is no whole number of milliseconds`)
+  return { kind: 'fixed', size: length, every: hop, offset: offset % hop }
 }
 
 /** Windows that last while a key has records with at most `gap` between them. */
