@@ -102,6 +102,24 @@ describe('the heat index calculation job', () => {
     )
   })
 
+  test('keeps what comes late by when it came, however old it is', async () => {
+    const { weather, driver, send } = await started()
+    send({ timestamp: START + MINUTE + 5000 })
+    const old = START - 365 * 24 * HOUR
+    send({ timestamp: old })
+    driver.advance(29 * 24 * HOUR)
+    send({ timestamp: old + 1 })
+    const late = driver.outputs(weather.late)
+    assert.deepEqual(
+      late.map(({ value }) => value?.timestamp),
+      [old, old + 1],
+    )
+    assert.deepEqual(
+      late.map(({ timestamp }) => timestamp),
+      [START, START + 29 * 24 * HOUR],
+    )
+  })
+
   test('corrects a window that is kept for late readings', async () => {
     const { send, forecasts } = await started({ allowedLateness: '1m' })
     send({ temperature: 90 })

@@ -90,7 +90,7 @@ export function buildWeather(settings: WeatherSettings = {}): Weather {
     schema: AvroSchema<T>,
     kept: string | number,
   ): Topic<string, T> =>
-    topic(name, { key: text(), value: schemaOf(name, schema), partitions, retentionTime: kept, keyOf: one => one.city })
+    topic(name, { key: text(), value: schemaOf(name, schema), partitions, retentionTime: kept, keyOf: cityOf })
   const readings = made(TOPICS.readings, readingSchema(), retention.readings ?? '1d')
   const late = made(TOPICS.late, readingSchema(), retention.forecasts ?? '30d')
   const forecasts = made(TOPICS.forecasts, forecastSchema(), retention.forecasts ?? '30d')
@@ -99,7 +99,7 @@ export function buildWeather(settings: WeatherSettings = {}): Weather {
   const { allowedLateness } = settings
   const lateness = allowedLateness === undefined ? {} : { allowedLateness }
   const corrections = allowedLateness === undefined ? {} : { allowedLateness, corrects: true }
-  const job = pipeline(JOB)
+  const job = pipeline(JOB, { sends: [late] })
   const windows = job
     .from(readings, {
       timestamp: ({ timestamp }) => timestamp,
@@ -112,7 +112,8 @@ export function buildWeather(settings: WeatherSettings = {}): Weather {
       ...lateness,
       ...(settings.early === undefined ? {} : { early: settings.early }),
     })
-  windows.late.to(late)
+  // By when it came: by its own time, what is older than the retention of the topic would be gone at once.
+  windows.late.each((reading, context) => context.send(late, context.key, reading, { timestamp: context.now }))
   const { early, ended } = windows
     .aggregate({
       readings: count(),
@@ -143,6 +144,12 @@ export function buildWeather(settings: WeatherSettings = {}): Weather {
 
 function isWhole(reading: Reading): reading is Reading & { temperature: number; humidity: number } {
   return reading.temperature !== null && reading.humidity !== null
+}
+
+/** The key of what comes without one. @throws AldebaranError VALUE_INVALID */
+function cityOf({ city }: { city: string }): string {
+  if (city === '') throw invalid('city must not be empty')
+  return city
 }
 
 /** What no station on Earth can have measured is refused: one such value would spoil the mean of an hour. °F, % */

@@ -65,6 +65,15 @@ test('headers that say nothing are refused', async () => {
   await assert.rejects(readCsv(Buffer.from([0x61, 0x0a, 0xff]), asText()), { code: 'BODY_INVALID' })
 })
 
+test('a first line that names no field of the records is refused, for it may be one', async () => {
+  const cast = csvCast(avro('Row', { city: t.string, degrees: t.double }) as unknown as Schema<unknown>)
+  await assert.rejects(readCsv(Buffer.from('Oslo,12\n'), cast), {
+    code: 'BODY_INVALID',
+    message: 'the first line of the CSV must name the fields: city, degrees',
+  })
+  assert.equal((await readCsv(Buffer.from('city,other\nOslo,12\n'), cast)).length, 1)
+})
+
 test('a field named __proto__ is a field', async () => {
   const [item] = await readCsv(Buffer.from('__proto__\nx'), asText())
   assert.deepEqual(Object.keys(item?.json as object), ['__proto__'])

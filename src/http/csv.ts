@@ -6,7 +6,11 @@ import type { Schema } from '../schema/schema.ts'
 import { type BodyItem, MOST_ITEMS, newItem, tooMany } from './body-item.ts'
 
 /** Makes JSON of the text of a field. */
-export type CsvCast = (field: string, text: string) => unknown
+export interface CsvCast {
+  (field: string, text: string): unknown
+  /** The only ones there are; none: any. */
+  readonly fields?: readonly string[]
+}
 
 /** What the parser is given at once, so that a long body does not hold up other requests. */
 const CHUNK_BYTES = 64 * 1024
@@ -22,7 +26,7 @@ export async function readCsv(body: Buffer, cast: CsvCast): Promise<BodyItem[]> 
     skip_records_with_error: true,
     max_record_size: LONGEST_RECORD,
     on_record(record: string[], { lines }: Info) {
-      if (names === null) names = checkNames(record)
+      if (names === null) names = checkNames(record, cast.fields)
       else items.push({ ...newItem(), line: lines, json: objectOf(names, record, cast) })
       if (items.length > MOST_ITEMS) throw tooMany()
       return null
@@ -64,12 +68,14 @@ function feed(parser: ReturnType<typeof parse>, body: Buffer): Promise<void> {
   })
 }
 
-function checkNames(names: readonly string[]): readonly string[] {
+function checkNames(names: readonly string[], fields?: readonly string[]): readonly string[] {
   const trimmed = names.map(name => name.trim())
   if (trimmed.includes(''))
     throw new AldebaranError('BODY_INVALID', 'the header line of the CSV has a field without a name')
   const twice = trimmed.find((name, i) => trimmed.indexOf(name) !== i)
   if (twice !== undefined) throw new AldebaranError('BODY_INVALID', `the header line of the CSV names ${twice} twice`)
+  if (fields !== undefined && !trimmed.some(name => fields.includes(name)))
+    throw new AldebaranError('BODY_INVALID', `the first line of the CSV must name the fields: ${fields.join(', ')}`)
   return trimmed
 }
 
@@ -91,7 +97,8 @@ export function csvCast(schema: Schema<unknown>): CsvCast {
   }
   const definition: unknown = schema.definition === null ? null : JSON.parse(schema.definition)
   const kinds = schema.format === 'avro' ? avroKinds(definition) : jsonKinds(definition)
-  return (field, text) => castText(kinds.get(field) ?? 'unknown', text)
+  const cast = (field: string, text: string) => castText(kinds.get(field) ?? 'unknown', text)
+  return schema.format === 'avro' && kinds.size > 0 ? Object.assign(cast, { fields: [...kinds.keys()] }) : cast
 }
 
 type Kind = 'text' | 'number' | 'boolean' | 'json' | 'unknown' | `optional ${'text' | 'number' | 'boolean' | 'json'}`

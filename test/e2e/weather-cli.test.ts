@@ -1,6 +1,8 @@
 /** `aldebaran weather`, as it is called. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -51,6 +53,19 @@ test('weather batch tells a bad line with its remedy, and leaves it out when ask
   assert.equal(taken.code, 0)
   assert.match(taken.err, /left out: line 5, ts: .*\n1 bad line was left out\n/)
   assert.equal(readFileSync(output, 'utf8').split('\n').length, 5)
+})
+
+test('weather batch reads a pipe with a name once, whatever its order', async () => {
+  const [pipe, output] = [join(folder, 'pipe'), join(folder, 'from-pipe.csv')]
+  execFileSync('mkfifo', [pipe])
+  const running = aldebaran(['weather', 'batch', pipe, output])
+  await writeFile(pipe, READINGS)
+  const { code, err } = await running
+  assert.equal(code, 0, err)
+  const file = join(folder, 'from-file.csv')
+  writeFileSync(join(folder, 'same.csv'), READINGS)
+  await aldebaran(['weather', 'batch', join(folder, 'same.csv'), file])
+  assert.equal(readFileSync(output, 'utf8'), readFileSync(file, 'utf8'))
 })
 
 test('weather batch refuses what it does not understand', async () => {

@@ -164,6 +164,9 @@ test('what does not fit the schema is refused over HTTP, and the rest is taken',
   assert.deepEqual([body.errors[0]!.index, body.errors[0]!.code], [1, 'VALUE_INVALID'])
   const none = await post('city,timestamp,temperature,humidity\nmixed,noon,90,50\n', 'text/csv')
   assert.deepEqual([none.status, none.body.accepted, none.body.errors[0]!.line], [400, 0, 2])
+  const nameless = await post(`city,timestamp,temperature,humidity\n,${Date.now()},90,50\n`, 'text/csv')
+  assert.deepEqual([nameless.status, nameless.body.errors[0]!.code], [400, 'VALUE_INVALID'])
+  assert.match(nameless.text, /city must not be empty/)
   await site.until(async () => (await counted('mixed')) === 1)
 })
 

@@ -41,6 +41,8 @@ export class CsvReader {
   /** Line feeds within quoted fields of this row. */
   #innerLines = 0
   #problem: LineProblem | null = null
+  /** The bytes are of a row that was refused, up to the next line feed. */
+  #passing = false
 
   /** @param onBad is told of bad lines, which are left out; null: they are thrown */
   constructor(onBad: ((problem: LineProblem) => void) | null) {
@@ -61,9 +63,10 @@ export class CsvReader {
    */
   read(bytes: Uint8Array, from: number, to: number, last: boolean, block: ReadingBlock): number {
     bytes[to] = LINE_FEED
-    let at = from
+    let at = this.#passing ? this.#pass(bytes, from, to) : from
+    if (this.#passing) return to
     if (this.#roles === null) {
-      at = this.#readHeader(bytes, from, to, last)
+      at = this.#readHeader(bytes, at, to, last)
       if (this.#roles === null) return at
     }
     this.#place = -1
@@ -74,6 +77,32 @@ export class CsvReader {
       at = next
     }
     return at
+  }
+
+  /**
+   * Refuses the row that the bytes begin with and do not end: no more is held of one. What lies behind its first line feed is
+   * read as rows.
+   * @returns how many bytes are left, which it has moved to the front
+   * @throws LineProblem
+   */
+  passLong(bytes: Uint8Array, to: number): number {
+    const problem = new LineProblem(this.#line, null, 'it is longer than 16 MB; perhaps a quote is not closed')
+    if (this.#onBad === null || this.#roles === null) throw problem
+    this.#onBad(problem)
+    this.#passing = true
+    bytes[to] = LINE_FEED
+    const at = this.#pass(bytes, 0, to)
+    bytes.copyWithin(0, at, to)
+    return to - at
+  }
+
+  /** Goes over the rest of a line, as far as it is there. */
+  #pass(bytes: Uint8Array, from: number, to: number): number {
+    const end = bytes.indexOf(LINE_FEED, from)
+    if (end >= to) return to
+    this.#passing = false
+    this.#line++
+    return end + 1
   }
 
   /** Where the next row begins; -1: this one is not complete. */

@@ -1,5 +1,5 @@
 /** Where the bytes come from: a file, once or again, or a stream; unpacked when the name ends in `.gz`. */
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
+import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 
@@ -9,13 +9,25 @@ export interface ByteInput {
   close(): Promise<void>
 }
 
+/** Whether the same bytes come when it is opened again: a pipe may have a name too, as `<(…)` gives it one. */
+export function canBeReadAgain(input: string | Readable): boolean {
+  return typeof input === 'string' && statSync(input, { throwIfNoEntry: false })?.isFile() === true
+}
+
 export async function openInput(path: string | Readable): Promise<ByteInput> {
   if (typeof path !== 'string') return new StreamInput(path)
-  if (!path.endsWith('.gz')) return new FileInput(path)
+  if (!path.endsWith('.gz')) {
+    const waits = statSync(path, { throwIfNoEntry: false })?.isFIFO() === true
+    return waits ? new StreamInput(createReadStream(path, { highWaterMark: 256 * 1024 })) : new FileInput(path)
+  }
   const { createGunzip } = await import('node:zlib')
   const packed = createReadStream(path, { highWaterMark: 256 * 1024 })
   const unpacked = createGunzip({ chunkSize: 256 * 1024 })
   packed.on('error', error => unpacked.destroy(error))
+  unpacked.on('error', (error: NodeJS.ErrnoException) => {
+    // The errors of zlib do not say of what.
+    if (error.code?.startsWith('Z_')) error.message = `${path}: ${error.message}`
+  })
   return new StreamInput(packed.pipe(unpacked), packed)
 }
 

@@ -3,7 +3,8 @@
  *
  * Invariants
  * 1. A file has its name only when it is whole: until then it lies beside, and goes when anything fails.
- * 2. What is no ordinary file (a pipe, a terminal, /dev/null) is written to as it is.
+ * 2. What is no ordinary file (a pipe, a terminal, /dev/null) is written to as it is; so is /dev/stdout, whatever that is: a file
+ *    behind it is somebody else's, and what it holds stays.
  */
 import { once } from 'node:events'
 import {
@@ -48,9 +49,10 @@ class FileOutput implements ByteOutput {
 
   static open(path: string): FileOutput {
     const target = existsSync(path) ? realpathSync(path) : path
-    const ordinary = !existsSync(target) || statSync(target).isFile()
+    const ordinary = !path.startsWith('/dev/') && (!existsSync(target) || statSync(target).isFile())
     const draft = ordinary ? `${target}.${process.pid}.part` : null
-    return new FileOutput(openSync(draft ?? target, 'w'), target, draft)
+    const file = draft === null ? openSync(path, 'a') : openSync(draft, 'w')
+    return new FileOutput(file, target, draft)
   }
 
   async write(bytes: Uint8Array): Promise<void> {

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
@@ -217,6 +227,46 @@ test('rows longer than the buffer are taken, and line numbers count line ends wi
   const long = 'x'.repeat(3 << 20)
   const error = await refused(`${HEADER}"${long}\n\n",2024-02-01,90,50\nA,never,90,50\n`)
   assert.match(error.message, /line 5, ts: 'never'/)
+})
+
+test('a line longer than 16 MB is refused, and left out like other bad ones', async () => {
+  const long = Buffer.alloc(40 << 20, 120)
+  const csv = Buffer.concat([
+    Buffer.from(`${HEADER}A,2024-02-01,90,50\n`),
+    long,
+    Buffer.from('\nB,2024-02-01,90,50\nB,x,90,50\n'),
+  ])
+  writeFileSync(IN, csv)
+  await assert.rejects(runBatch({ input: IN, output: OUT }), /line 3: it is longer than 16 MB/)
+  const told: string[] = []
+  const { rows, skipped } = await runBatch({ input: IN, output: OUT, onBadLine: message => told.push(message) })
+  assert.deepEqual([rows, skipped], [2, 2])
+  assert.match(told[1]!, /line 5, ts/)
+  writeFileSync(IN, long)
+  await assert.rejects(runBatch({ input: IN, output: OUT, onBadLine: () => {} }), /line 1: it is longer than 16 MB/)
+})
+
+test('a packed file that is none, or not all there, is told by its name', async () => {
+  const input = join(folder, 'readings.csv.gz')
+  const packed = gzipSync(`${HEADER}A,2024-02-01,90,50\n`)
+  for (const [bytes, code] of [
+    [Buffer.from(HEADER), 'Z_DATA_ERROR'],
+    [packed.subarray(0, 40), 'Z_BUF_ERROR'],
+  ] as const) {
+    writeFileSync(input, bytes)
+    await assert.rejects(runBatch({ input, output: OUT }), { code, message: /readings\.csv\.gz: / })
+  }
+})
+
+test('a file behind a name in /dev, as that of standard output, keeps what it holds', async () => {
+  const log = join(folder, 'log.csv')
+  writeFileSync(log, 'before\n')
+  writeFileSync(IN, `${HEADER}A,2024-02-01,,50\n`)
+  const file = openSync(log, 'a')
+  await runBatch({ input: IN, output: `/dev/fd/${file}` })
+  writeSync(file, 'after\n')
+  closeSync(file)
+  assert.equal(readFileSync(log, 'utf8'), `before\n${RESULT}A,2024-02-01T00:00:00Z,,\nafter\n`)
 })
 
 test('an interruption ends it, and leaves neither the file nor a part of it', async () => {

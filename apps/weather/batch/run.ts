@@ -10,7 +10,7 @@ import { type Formula, heatIndexOf } from '../heat-index.ts'
 import type { ByteOutput } from './byte-output.ts'
 import { CsvReader, SLACK_BYTES } from './csv-reader.ts'
 import { CsvWriter } from './csv-writer.ts'
-import { openInput } from './input.ts'
+import { canBeReadAgain, openInput } from './input.ts'
 import { LineProblem } from './line-problem.ts'
 import { openOutput } from './output.ts'
 import { CityDictionary, compareCities, ReadingBlock, type ReadingSink, type RowSink } from './readings.ts'
@@ -91,7 +91,7 @@ class Batch {
     const { input, sorted, baseline } = this.#settings
     if (baseline === true) {
       await this.#rowByRow()
-    } else if (sorted === true || (typeof input === 'string' && this.#output.revocable)) {
+    } else if (sorted === true || (this.#output.revocable && canBeReadAgain(input))) {
       try {
         await this.#stream()
       } catch (error) {
@@ -199,7 +199,10 @@ class Batch {
       let buffer = new Uint8Array(BUFFER_BYTES + SLACK_BYTES)
       let end = 0
       for (let last = false; !last; ) {
-        if (end + SLACK_BYTES >= buffer.length) buffer = grown(buffer, end, reader.line)
+        if (end + SLACK_BYTES >= buffer.length) {
+          if (buffer.length <= LARGEST_ROW) buffer = grown(buffer, end)
+          else end = reader.passLong(buffer, end)
+        }
         const count = await input.read(buffer.subarray(0, buffer.length - SLACK_BYTES), end)
         signal?.throwIfAborted()
         last = count === 0
@@ -229,10 +232,7 @@ function isLarge(dictionary: CityDictionary): boolean {
 }
 
 /** Room for a row that is longer than the buffer. */
-function grown(buffer: Uint8Array, end: number, line: number): Uint8Array<ArrayBuffer> {
-  if (buffer.length > LARGEST_ROW) {
-    throw new LineProblem(line, null, 'it is longer than 16 MB; perhaps a quote is not closed')
-  }
+function grown(buffer: Uint8Array, end: number): Uint8Array<ArrayBuffer> {
   const larger = new Uint8Array(buffer.length * 2)
   larger.set(buffer.subarray(0, end))
   return larger

@@ -7,7 +7,7 @@
  * WEATHER_RETENTION          forecasts older than that are deleted (default none: they are kept)
  * WEATHER_PARTITION          day (default) or month: what the table is divided by; it stays as it was made
  */
-import { AldebaranError } from 'aldebaran'
+import { AldebaranError, parseDuration } from 'aldebaran'
 import { type Database, pglite, serverDatabase } from 'aldebaran/postgres'
 import type { PartitionUnit } from './schema.ts'
 
@@ -23,6 +23,7 @@ export interface StoreSettings {
 /** null: forecasts are not to be stored. @throws AldebaranError OPTION_INVALID */
 export function storeFromEnvironment(environment: Readonly<Record<string, string | undefined>>): StoreSettings | null {
   const { WEATHER_DATABASE_URL: url, WEATHER_DATABASE_FOLDER: folder, WEATHER_READ_URLS: reads } = environment
+  const { WEATHER_RETENTION: retention } = environment
   const partition = environment.WEATHER_PARTITION || 'day'
   if (partition !== 'day' && partition !== 'month') {
     throw new AldebaranError('OPTION_INVALID', `WEATHER_PARTITION: '${partition}' is neither day nor month`, {
@@ -36,7 +37,7 @@ export function storeFromEnvironment(environment: Readonly<Record<string, string
       .split(',')
       .map(one => one.trim())
       .filter(one => one !== ''),
-    retention: environment.WEATHER_RETENTION || null,
+    retention: retention ? parseDuration(retention, 'WEATHER_RETENTION') : null,
     partition,
   }
 }

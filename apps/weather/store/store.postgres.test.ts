@@ -237,7 +237,11 @@ test('reads go to the replicas in turn, past one that is away, and to the primar
 test('the environment says where forecasts are kept', () => {
   assert.equal(storeFromEnvironment({}), null)
   const told = storeFromEnvironment({ WEATHER_DATABASE_FOLDER: '/tmp/none', WEATHER_RETENTION: '30d' })!
-  assert.deepEqual([told.readUrls, told.retention, told.partition], [[], '30d', 'day'])
+  assert.deepEqual([told.readUrls, told.retention, told.partition], [[], 30 * 86_400_000, 'day'])
+  assert.throws(() => storeFromEnvironment({ WEATHER_DATABASE_FOLDER: '/tmp/none', WEATHER_RETENTION: 'long' }), {
+    code: 'OPTION_INVALID',
+    message: /WEATHER_RETENTION/,
+  })
   assert.throws(() => storeFromEnvironment({ WEATHER_PARTITION: 'week' }), /WEATHER_PARTITION: 'week'/)
   assert.throws(() => storeFromEnvironment({ WEATHER_DATABASE_URL: 'mysql://x' }), /WEATHER_DATABASE_URL/)
 })
