@@ -3,7 +3,7 @@
 import { byId, html, setText } from './element.js'
 
 /**
- * @typedef {{ name: string, label: string, value?: string, placeholder?: string, type?: 'text' | 'number' }} Field
+ * @typedef {{ name: string, label: string, value?: string, placeholder?: string, type?: 'text' | 'number' | 'long' }} Field `long`: as many lines as it takes
  */
 
 /**
@@ -18,7 +18,9 @@ export function ask({ title, text, confirm, fields = [] }) {
   setText(byId('ask-text', HTMLElement), text)
   setText(byId('ask-confirm', HTMLButtonElement), confirm)
   const inputs = fields.map(({ name, value = '', placeholder = '', type = 'text' }) =>
-    html('input', { name, value, placeholder, type, min: type === 'number' ? 1 : null, autocomplete: 'off' }),
+    type === 'long'
+      ? html('textarea', { name, rows: 12, spellcheck: 'false' }, value)
+      : html('input', { name, value, placeholder, type, min: type === 'number' ? 1 : null, autocomplete: 'off' }),
   )
   byId('ask-fields', HTMLElement).replaceChildren(
     ...fields.map(({ label }, i) => html('label', { class: 'field wide' }, html('span', {}, label), inputs[i])),
@@ -33,7 +35,11 @@ export function ask({ title, text, confirm, fields = [] }) {
     const closed = () => {
       if (from instanceof HTMLElement && from.isConnected) from.focus()
       if (dialog.returnValue !== 'yes') return resolve(null)
-      resolve(Object.fromEntries(inputs.map(input => [input.name, input.value.trim()])))
+      resolve(
+        Object.fromEntries(
+          inputs.map(input => [input.name, input instanceof HTMLInputElement ? input.value.trim() : input.value]),
+        ),
+      )
     }
     dialog.addEventListener('close', closed, { once: true })
   })

@@ -127,6 +127,7 @@ export class DeliveryTables {
               'div',
               { class: 'actions' },
               button('Replay', `letter ${one.offset}`, () => this.#acts.replay(one.offset, destinationOf(one))),
+              button('Edit', `letter ${one.offset}`, () => this.#acts.edit(one.offset, destinationOf(one))),
               button('Drop', `letter ${one.offset}`, () => this.#acts.purge(one.offset, destinationOf(one))),
             ),
         },

@@ -167,7 +167,12 @@ export class EventPage {
         html(
           'div',
           { class: 'actions end' },
-          ...actions.map(action => button(LABELS[action], `${id} at ${destination}`, () => act(action))),
+          ...actions.flatMap(action => {
+            const one = button(LABELS[action], `${id} at ${destination}`, () => act(action))
+            if (action !== 'replay' || letter === null) return [one]
+            const edit = () => this.#acts.edit(letter.offset, destination)
+            return [one, button('Edit', `the dead letter of ${id} at ${destination}`, edit)]
+          }),
         ),
       ),
       html('ol', { class: 'timeline' }, ...steps.map(step => this.#step(destination, step))),

@@ -15,17 +15,18 @@ test('an application is served from its folder, durably, and leaves signals to w
   })
 })
 
-test('the log, the workers and the report that it is handed are those it runs with, beside its own routes and sources', () => {
+test('the log, the workers and the report that it is handed are those it runs with, beside its own routes, metrics and sources', () => {
   const log = embedded('elsewhere')
   const report = () => {}
   const routes = [
     { method: 'GET' as const, path: '/shop', summary: 'all of it', tag: 'shop', answers: 'it', handle: () => null },
   ]
+  const metrics = [{ name: 'shop_sales_total', help: 'all', type: 'counter' as const, read: () => 1 }]
   const sources = [{ name: 'orders', start: async () => assert.fail('nothing is started') }]
-  assert.deepEqual(runSettingsOf({ ...HANDED, log, workers: 3, report }, { entry, routes, sources }), {
+  assert.deepEqual(runSettingsOf({ ...HANDED, log, workers: 3, report }, { entry, routes, metrics, sources }), {
     signals: false,
     log,
-    http: { host: '127.0.0.1', port: 8001, routes },
+    http: { host: '127.0.0.1', port: 8001, routes, metrics },
     entry,
     sources,
     workers: 3,

@@ -1,3 +1,4 @@
+import type { HttpMetric } from './http/application-metrics.ts'
 import type { HttpRoute } from './http/application-routes.ts'
 import type { HttpSettings } from './http/serve.ts'
 import type { Application } from './runtime/application.ts'
@@ -48,6 +49,8 @@ export interface ServedParts {
   entry: string | URL
   /** Default: none but those that every application has. */
   routes?: readonly HttpRoute[]
+  /** Default: none but those that every application has. */
+  metrics?: readonly HttpMetric[]
   /** Default: none. */
   sources?: readonly Source[]
 }
@@ -56,12 +59,12 @@ export interface ServedParts {
  * How `serveApplication` runs its application: on the log that it was given, else on an embedded one in its folder.
  * Signals are left to whoever serves, for several applications are stopped together.
  */
-export function runSettingsOf(settings: ServeSettings, { entry, routes, sources }: ServedParts): RunSettings {
+export function runSettingsOf(settings: ServeSettings, { entry, routes, metrics, sources }: ServedParts): RunSettings {
   const { log, data, durability = 'disk', host, port, workers, report, signal } = settings
   return {
     signals: false,
     log: log ?? embedded(data, { durability }),
-    http: { host, port, ...(routes !== undefined && { routes }) },
+    http: { host, port, ...(routes !== undefined && { routes }), ...(metrics !== undefined && { metrics }) },
     entry,
     ...(sources !== undefined && { sources }),
     ...(workers !== undefined && { workers }),

@@ -28,7 +28,10 @@ export interface AccountRoute {
   summary: string
   description?: string
   query?: Record<string, object>
-  hasBody?: boolean
+  /** JSON Schema of the body, for the OpenAPI page; not there: it has none. */
+  bodyShape?: object
+  /** When all is well. Default 200. */
+  status?: number
   answers: string
   handle: (call: Call) => unknown
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AldebaranError } from 'aldebaran'
 import { webhooksFromEnvironment } from './environment.ts'
+import { outboxFromEnvironment } from './outbox.ts'
 import { newKey } from './sealing.ts'
 
 const key = newKey()
@@ -50,6 +51,19 @@ test('the environment sets limits, addresses and times', () => {
   assert.throws(() => sender.check('http://127.0.0.1:4001/x'), { code: 'ADDRESS_REFUSED' })
 })
 
+test('an outbox that cannot be is named before anything runs', () => {
+  const webhooks = webhooksFromEnvironment({ WEBHOOKS_KEY: key })
+  const url = 'postgres://hooks@127.0.0.1/shop'
+  for (const [variables, message] of [
+    [{ WEBHOOKS_OUTBOX_URL: 'mysql://x' }, /^WEBHOOKS_OUTBOX_URL: is no address such as postgres:/],
+    [{ WEBHOOKS_OUTBOX_URL: url, WEBHOOKS_OUTBOX_TABLE: 'a b' }, /^WEBHOOKS_OUTBOX_TABLE: 'a b' is no name/],
+  ] as const) {
+    assert.throws(() => outboxFromEnvironment(webhooks, variables), { code: 'OPTION_INVALID', message })
+  }
+  assert.equal(outboxFromEnvironment(webhooks, { WEBHOOKS_OUTBOX_URL: url }).length, 1)
+  assert.deepEqual(outboxFromEnvironment(webhooks, {}), [])
+})
+
 test('what is wrong is named', () => {
   assert.match(optionRefused({}), /^WEBHOOKS_KEY: is not set/)
   assert.match(optionRefused({ WEBHOOKS_KEY: 'abc' }), /^WEBHOOKS_KEY: each key is 32 bytes/)
@@ -59,6 +73,10 @@ test('what is wrong is named', () => {
     ['WEBHOOKS_TRUSTED', 'http://127.0.0.1:4000/path'],
     ['WEBHOOKS_TRUSTED', 'file:///etc'],
     ['WEBHOOKS_ENDPOINT_CONCURRENCY', '-1'],
+    ['WEBHOOKS_ALLOW', 'abc/99'],
+    ['WEBHOOKS_PORTS', 'https'],
+    ['WEBHOOKS_PORTS', '443,any'],
+    ['WEBHOOKS_PORTS', '70000'],
   ] as const) {
     assert.ok(optionRefused({ WEBHOOKS_KEY: key, [name]: value }).startsWith(`${name}:`), name)
   }

@@ -178,4 +178,46 @@ test('the routes are in the OpenAPI page', async () => {
   const { paths } = (await site.get('/openapi.json')).body
   const own = Object.keys(paths).filter(path => path.startsWith('/webhooks/accounts/{account}'))
   assert.equal(own.length, 12)
+  const of = (path: string, method: string) => {
+    const { requestBody, responses } = paths[`/webhooks/accounts/{account}${path}`][method]
+    const schema = requestBody?.content['application/json'].schema
+    return [
+      Object.keys(responses)[0],
+      Object.keys(schema?.properties ?? schema?.anyOf ?? {}),
+      responses['415']?.description,
+    ]
+  }
+  const [status, properties, other] = of('/endpoints', 'post')
+  assert.equal(status, '201')
+  assert.deepEqual(properties.slice(0, 2), ['url', 'types'])
+  assert.match(other, /Content-Type/)
+  assert.deepEqual(of('/endpoints/{endpoint}', 'delete'), ['204', [], undefined])
+  assert.deepEqual(of('/event-types', 'put').slice(0, 2), ['200', ['eventTypes']])
+  assert.deepEqual(of('/events', 'post').slice(0, 2), ['202', ['0', '1']])
+  assert.deepEqual(of('/endpoints/{endpoint}/replay', 'post').slice(0, 2), ['202', ['since', 'until']])
+  const command = paths['/deliveries/{delivery}/commands'].post.requestBody.content['application/json'].schema
+  assert.ok(command.properties.command.enum.includes('limit'))
+})
+
+test('the metrics have the names that dashboards and autoscalers of webhook senders know', async () => {
+  await site.endpoint('measured', '/measured/well')
+  await site.endpoint('measured', '/measured/sick')
+  receiver.answer('/measured/sick', { status: 500 })
+  const figures = async () => {
+    const text = await (await fetch(`${site.running.url}/metrics`)).text()
+    const lines = text.split('\n').filter(line => line.includes('{application="webhooks"} '))
+    return Object.fromEntries(lines.map(line => [line.slice(0, line.indexOf('{')), Number(line.split(' ').at(-1))]))
+  }
+  const before = await figures()
+  await site.event('measured', 'a', 1)
+  await site.until(() => receiver.to('/measured/sick').length === 3)
+  const grown = async (name: string) => (await figures())[name]! - before[name]!
+  await site.until(async () => (await grown('webhook_execution_seconds_count')) === 4)
+  assert.equal(await grown('kafka_event_count_total'), 2)
+  assert.equal(await grown('webhook_success_total'), 1)
+  assert.equal(await grown('webhook_failure_total'), 3)
+  assert.ok((await grown('webhook_execution_seconds_sum')) > 0)
+  assert.ok((await grown('kafka_batch_processing_time_seconds_count')) > 0)
+  assert.ok((await grown('kafka_batch_processing_time_seconds_sum')) >= 0)
+  assert.equal((await figures()).circuit_open, 0)
 })

@@ -8,6 +8,7 @@ import type { Running, Source } from 'aldebaran'
 import { type OutboxRecord, type OutboxRow, outboxSql, postgresOutbox } from 'aldebaran/postgres'
 import type { Webhooks } from './app.ts'
 import { Directory } from './directory.ts'
+import { named } from './environment.ts'
 import { checkAccount, parseEvents } from './input.ts'
 import { Publisher, recordOf } from './publisher.ts'
 
@@ -19,7 +20,9 @@ export function outboxFromEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
 ): Source[] {
   const { WEBHOOKS_OUTBOX_URL: url, WEBHOOKS_OUTBOX_TABLE: table } = environment
-  return url ? [webhookOutbox(webhooks, url, table || OUTBOX_TABLE)] : []
+  if (!url) return []
+  if (table) named('WEBHOOKS_OUTBOX_TABLE', () => outboxSql(table))
+  return [named('WEBHOOKS_OUTBOX_URL', () => webhookOutbox(webhooks, url, table || OUTBOX_TABLE))]
 }
 
 /** @throws AldebaranError OPTION_INVALID */

@@ -2,6 +2,7 @@ import { AldebaranError, RouteAnswer } from 'aldebaran'
 import type { AccountRoute, Call } from './account-route.ts'
 import { type Account, type Endpoint, endpointOf } from './accounts.ts'
 import { DELIVERY } from './app.ts'
+import { CHANGED_ENDPOINT, NEW_ENDPOINT } from './body-shapes.ts'
 import { sealIdentity } from './client-certificates.ts'
 import { newEndpoint, newSecret, schemeOf, sealHeaders, verifiersAt } from './endpoint-secrets.ts'
 import { parseEndpoint, parseOverlap } from './input.ts'
@@ -20,8 +21,9 @@ export const endpointRoutes: readonly AccountRoute[] = [
       '`concurrency`, `headers`, `clientCertificate` ({certificate, key}, PEM: shown to it by TLS), `signature` (v1, or v1a ' +
       'for ed25519) and a `secret` of your own. The answer is the only ' +
       'one, with that of /secret, that shows what signatures are verified with.',
-    hasBody: true,
-    answers: 'The endpoint with its secret, or its public key (201).',
+    bodyShape: NEW_ENDPOINT,
+    status: 201,
+    answers: 'The endpoint with its secret, or its public key.',
     handle: create,
   },
   {
@@ -48,7 +50,7 @@ export const endpointRoutes: readonly AccountRoute[] = [
     description:
       'Events that already wait go to the new address too. `headers` replaces all of them, `clientCertificate` ' +
       'certificate and key together; null removes them.',
-    hasBody: true,
+    bodyShape: CHANGED_ENDPOINT,
     answers: 'The endpoint.',
     handle: update,
   },
@@ -56,7 +58,8 @@ export const endpointRoutes: readonly AccountRoute[] = [
     method: 'DELETE',
     path: '/endpoints/:endpoint',
     summary: 'Delete an endpoint; what still waits for it goes to the dead letters',
-    answers: 'Nothing (204).',
+    status: 204,
+    answers: 'Nothing.',
     handle: remove,
   },
   {
@@ -111,7 +114,8 @@ export const endpointRoutes: readonly AccountRoute[] = [
     method: 'POST',
     path: '/endpoints/:endpoint/test',
     summary: 'Send an event of type webhook.test to an endpoint, whatever types it wants',
-    answers: '{id} of the event (202).',
+    status: 202,
+    answers: '{id} of the event.',
     handle: async call => {
       const { account, endpoint, publisher, now } = call
       await read(call)

@@ -2,6 +2,7 @@ import { AldebaranError, type AttemptRecord, RouteAnswer } from 'aldebaran'
 import type { AccountRoute, Call } from './account-route.ts'
 import { endpointOf } from './accounts.ts'
 import { DELIVERY, EVENT_ID } from './app.ts'
+import { EVENT_TYPES, EVENTS, RANGE } from './body-shapes.ts'
 import { parseEvents, parseEventTypes, parseRange } from './input.ts'
 import { viewAttempt } from './views.ts'
 
@@ -15,8 +16,9 @@ export const eventRoutes: readonly AccountRoute[] = [
     description:
       'The body is {"type", "data"} with `id` and `timestamp` if wanted, or a list of such. It is durable when the answer ' +
       'comes. An event whose `id` (or header `webhook-id`) an endpoint had a day ago or less is not sent to it again.',
-    hasBody: true,
-    answers: '{ids} in the order of the events (202).',
+    bodyShape: EVENTS,
+    status: 202,
+    answers: '{ids} in the order of the events.',
     handle: async ({ account, body, headers, publisher, now }) => {
       const id = headers['webhook-id']
       const events = parseEvents(body, typeof id === 'string' ? id : undefined, now)
@@ -46,11 +48,14 @@ export const eventRoutes: readonly AccountRoute[] = [
   {
     method: 'POST',
     path: '/endpoints/:endpoint/replay',
-    summary: 'Send all again that was given up for an endpoint since a time',
+    summary:
+      'Send all now that is undelivered at an endpoint since a time: what was given up, and what waits for a retry',
     description:
-      'The body is {"since"} with `until` if wanted: ms since 1970, or ISO 8601. The endpoint must be enabled.',
-    hasBody: true,
-    answers: '{replayed, failed} (202).',
+      'The body is {"since"} with `until` if wanted: ms since 1970, or ISO 8601. The endpoint must be enabled. `replayed` ' +
+      'counts what was given up in that time, `sent` what came in it and waits for its next try; with `more` ask again.',
+    bodyShape: RANGE,
+    status: 202,
+    answers: '{replayed, failed, sent, more}',
     handle: replay,
   },
   {
@@ -65,7 +70,7 @@ export const eventRoutes: readonly AccountRoute[] = [
     path: '/event-types',
     summary: 'Declare the event types of an account: events of other types are refused from now on',
     description: 'The body is {"eventTypes": [{"name", "description"}]}; an empty list takes any type again.',
-    hasBody: true,
+    bodyShape: EVENT_TYPES,
     answers: '{eventTypes}',
     handle: async ({ account, body, directory, publisher }) => {
       const eventTypes = parseEventTypes(body)
@@ -93,5 +98,6 @@ async function replay({ account, endpoint: id, body, directory, operations, webh
   // Who asks for it says that the endpoint is up again.
   await operations.command(DELIVERY, { command: 'reset', destination: id })
   const { changed, failed } = await operations.replay({ topic: webhooks.events.name, destination: id, ...range })
-  return new RouteAnswer(202, { replayed: changed, failed })
+  const scheduled = await operations.sendScheduled(DELIVERY, id, range)
+  return new RouteAnswer(202, { replayed: changed, failed, ...scheduled })
 }

@@ -16,11 +16,11 @@ export function webhookRoutes(webhooks: Webhooks): HttpRoute[] {
     }
     return parts
   }
-  return [...endpointRoutes, ...eventRoutes].map(({ path, hasBody = false, handle, ...route }) => ({
+  return [...endpointRoutes, ...eventRoutes].map(({ path, handle, ...route }) => ({
     ...route,
     tag: 'webhooks',
     path: `/webhooks/accounts/:account${path}`,
-    ...(hasBody ? { body: json() } : {}),
+    ...(route.bodyShape === undefined ? {} : { body: json() }),
     handle: async ({ params, query, headers, body }, running, operations) => {
       const { directory, publisher } = partsOf(running)
       const { account = '', endpoint = '' } = params

@@ -3,6 +3,7 @@ import { dirname, extname, resolve } from 'node:path'
 import { type Running, run, runSettingsOf, type ServeSettings } from 'aldebaran'
 import { DemoReceivers } from './demo-receivers.ts'
 import { webhooksFromEnvironment } from './environment.ts'
+import { webhookMetrics } from './metrics.ts'
 import { outboxFromEnvironment } from './outbox.ts'
 import { webhookRoutes } from './routes.ts'
 import { runSamples } from './samples.ts'
@@ -42,6 +43,7 @@ async function serveWith(settings: ServeSettings, receivers: DemoReceivers | nul
   const parts = {
     entry: new URL(`./entry${extname(import.meta.url)}`, import.meta.url),
     routes: webhookRoutes(webhooks),
+    metrics: webhookMetrics,
     sources: outboxFromEnvironment(webhooks, process.env),
   }
   const running = await run(webhooks.application, runSettingsOf(settings, parts))

@@ -182,7 +182,7 @@ test('a replay since a time brings what was given up since, once, to that endpoi
   const before = receiver.to('/down').length
   await site.call('PATCH', `/replay/endpoints/${id}`, { types: ['nothing.of.it'] })
   const { status, body } = await site.call('POST', `/replay/endpoints/${id}/replay`, { since })
-  assert.deepEqual({ status, body }, { status: 202, body: { replayed: 2, failed: [] } })
+  assert.deepEqual({ status, body }, { status: 202, body: { replayed: 2, failed: [], sent: 0, more: false } })
   const calls = await callsTo('/down', before + 2)
   await site.processed()
   const ids = calls.slice(before).map(call => call.headers['webhook-id'])

@@ -46,6 +46,8 @@ const SYSTEM: Readonly<Record<string, string>> = {
   ENOSPC: 'The disk is full: free space.',
   EROFS: 'The disk is read-only: choose another place.',
   EMFILE: 'Too many files are open: raise the limit (ulimit -n).',
+  Z_DATA_ERROR: 'It is damaged, or not packed with gzip as its name says: fetch it again, or rename it.',
+  Z_BUF_ERROR: 'A part of it is missing: fetch it again.',
   ERR_MODULE_NOT_FOUND: 'Correct the path, or install what the module imports.',
 }
 

@@ -15,6 +15,13 @@ export function share(text: string): number {
   return value
 }
 
+/** ms since 1970, of that number or of a time as ISO 8601 writes it. */
+export function time(text: string): number {
+  const ms = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
+  if (!Number.isSafeInteger(ms)) throw new InvalidArgumentError('It is not a time such as 2026-03-01T09:30:00Z.')
+  return ms
+}
+
 /** A port, or 0: any free one. */
 export function port(text: string): number {
   const value = Number(text)

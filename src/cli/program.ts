@@ -29,7 +29,7 @@ export async function runCommandLine(args: readonly string[], surroundings: Surr
   } catch (error) {
     if (error instanceof CommanderError && SHOWN.includes(error.code)) return 0
     if (error instanceof CommanderError && error.code.startsWith('commander.help')) return args.includes('help') ? 0 : 2
-    const failure = describeFailure(error instanceof CommanderError ? new UsageError(error.message) : error)
+    const failure = describeFailure(error instanceof CommanderError ? usageOf(error, program, args) : error)
     session.out.failure(failure, session.verbose && error instanceof Error ? error.stack : undefined)
     return failure.exitCode
   } finally {
@@ -78,6 +78,18 @@ function operandAt(args: readonly string[], from = 0): number {
   let at = from
   while (at < args.length && args[at]!.startsWith('-')) at += VALUED.includes(args[at]!) ? 2 : 1
   return at
+}
+
+/** A command with a default takes a misspelled one for an argument of that. */
+function usageOf({ code, message }: CommanderError, program: Command, args: readonly string[]): UsageError {
+  const at = operandAt(args)
+  const called = program.commands.find(command => command.name() === args[at])
+  const word = args[operandAt(args, at + 1)]
+  const nested = called?.commands.map(command => command.name()) ?? []
+  if (code !== 'commander.excessArguments' || word === undefined || nested.length === 0 || nested.includes(word)) {
+    return new UsageError(message)
+  }
+  return new UsageError(`unknown command '${word}': ${called!.name()} has ${nested.join(', ')}`)
 }
 
 function passedThrough(args: readonly string[], at: number): string[] {

@@ -21,6 +21,20 @@ test('numbers stand at the right, and flexible columns give way to the width', (
   assert.equal(text, 'NAME     N  WHY\na        5  long long long long long lo…\n表    1000  short\n')
 })
 
+test('where nothing makes a table fit, its lines break, and what they say is not cut to nothing', () => {
+  const rows = [{ id: 'x'.repeat(30), why: `the receiver answered ${'5'.repeat(60)}` }]
+  const text = textTable<(typeof rows)[number]>(
+    [
+      { header: 'ID', cell: row => row.id },
+      { header: 'WHY', cell: row => row.why, flexible: true },
+    ],
+    rows,
+    40,
+    header => header,
+  )
+  assert.equal(text.split('\n')[1], `${'x'.repeat(30)}  the receiver answered ${'5'.repeat(37)}…`)
+})
+
 test('a value cannot command the terminal', () => {
   assert.equal(plain('\u001b[2Jred\u001b[31m\r\nx\u202e'), 'red··x·')
   assert.equal(widthOf('a表e\u0301'), 4)

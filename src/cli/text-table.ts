@@ -11,6 +11,8 @@ export interface Column<R> {
 
 const GAP = '  '
 const NARROWEST = 12
+/** Of a table that no cut makes fit: its lines break anyway, and what is cut off would be lost for nothing. */
+const READABLE = 60
 const WIDE =
   /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
@@ -53,13 +55,18 @@ export function widthOf(text: string): number {
 }
 
 function shrink<R>(columns: readonly Column<R>[], widths: number[], width: number): void {
-  let excess = widths.reduce((sum, one) => sum + one, 0) + GAP.length * (widths.length - 1) - width
+  const gaps = GAP.length * (widths.length - 1)
+  const least = widths.map((one, i) => (columns[i]!.flexible ? Math.min(one, NARROWEST) : one))
+  if (least.reduce((sum, one) => sum + one, gaps) > width) {
+    for (const [i, column] of columns.entries()) if (column.flexible) widths[i] = Math.min(widths[i]!, READABLE)
+    return
+  }
+  let excess = widths.reduce((sum, one) => sum + one, gaps) - width
   while (excess > 0) {
     let widest = -1
     for (const [i, column] of columns.entries()) {
       if (column.flexible && widths[i]! > NARROWEST && (widest < 0 || widths[i]! > widths[widest]!)) widest = i
     }
-    if (widest < 0) return
     const cut = Math.min(excess, widths[widest]! - NARROWEST)
     widths[widest] = widths[widest]! - cut
     excess -= cut

@@ -230,6 +230,7 @@ export class Courier {
     if (arrived === null) return false
     this.#backlog.arrived(arrived.events)
     for (const command of arrived.commands) this.#operators.obey(command)
+    this.#environment.count('taken', arrived.taken)
     this.#environment.count('duplicates', arrived.duplicates)
     return true
   }

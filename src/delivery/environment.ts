@@ -22,7 +22,16 @@ export interface CourierEnvironment {
 }
 
 /** What is counted of a delivery since its tasks began. */
-export const DELIVERY_COUNTS = ['tries', 'delivered', 'retried', 'dead', 'inDoubt', 'duplicates'] as const
+export const DELIVERY_COUNTS = [
+  'taken',
+  'tries',
+  'delivered',
+  'failed',
+  'retried',
+  'dead',
+  'inDoubt',
+  'duplicates',
+] as const
 /**
  * How much it has now: events that wait for their turn, for their time, and for a decision; tries under way; destinations,
  * those whose breaker is not closed, and those that are paused.

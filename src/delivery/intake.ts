@@ -22,6 +22,8 @@ const NO_HEADERS: readonly Header[] = []
 export interface Arrived {
   readonly events: DueEvent[]
   readonly commands: Command[]
+  /** Of the events those that are new: the others had waited. */
+  taken: number
   /** Passed over, for they were taken in before. */
   duplicates: number
 }
@@ -36,7 +38,7 @@ export class Intake {
   /** Of the record that is routed. */
   #headers: readonly Header[] = NO_HEADERS
   #arrived = nothing()
-  readonly #mark = { events: 0, commands: 0, duplicates: 0 }
+  readonly #mark = { events: 0, commands: 0, taken: 0, duplicates: 0 }
 
   constructor(settings: CompiledDelivery, partition: number, seen: TaskTable | null, latest: Latest, clock: Clock) {
     this.#settings = settings
@@ -72,15 +74,17 @@ export class Intake {
   }
 
   savepoint(): void {
-    const { events, commands, duplicates } = this.#arrived
+    const { events, commands, taken, duplicates } = this.#arrived
     this.#mark.events = events.length
     this.#mark.commands = commands.length
+    this.#mark.taken = taken
     this.#mark.duplicates = duplicates
   }
 
   rollback(): void {
     this.#arrived.events.length = this.#mark.events
     this.#arrived.commands.length = this.#mark.commands
+    this.#arrived.taken = this.#mark.taken
     this.#arrived.duplicates = this.#mark.duplicates
   }
 
@@ -137,6 +141,7 @@ export class Intake {
     // A replay is wanted, however often it came.
     if (record.only === null && this.#isKnown(`${destination}\0${id}`, record.since)) return
     const wait = parseDuration(delay, 'delay')
+    this.#arrived.taken++
     this.#arrived.events.push({
       destination,
       tenant,
@@ -180,7 +185,7 @@ interface SourceRecord {
 }
 
 function nothing(): Arrived {
-  return { events: [], commands: [], duplicates: 0 }
+  return { events: [], commands: [], taken: 0, duplicates: 0 }
 }
 
 function isList(routed: Route | readonly Route[]): routed is readonly Route[] {

@@ -63,6 +63,7 @@ export class Outcomes {
 
   #fail(destination: Destination, event: DueEvent, error: DeliveryError, now: number): void {
     destination.failed++
+    this.#environment.count('failed', 1)
     destination.error = error.message
     destination.failedAt = now
     destination.changed = true

@@ -57,6 +57,10 @@ export interface HttpRoute<B = unknown> {
   query?: Record<string, object>
   /** Of the JSON body: what does not fit is answered with 400. */
   body?: Schema<B>
+  /** JSON Schema of the JSON body, for the OpenAPI page; it checks nothing. Default: any JSON. */
+  bodyShape?: object
+  /** Status of the answer when all is well, for the OpenAPI page. Default 200. */
+  status?: number
   /** Of what the answer is, in words. */
   answers: string
   /**
@@ -95,6 +99,7 @@ export function applicationRoutes(
     tag,
     query = {},
     body,
+    status = 200,
     answers,
     events = false,
     streams: isRead = false,
@@ -114,7 +119,7 @@ export function applicationRoutes(
         ...(body === undefined ? {} : { consumes: [BODY_TYPES.json] }),
         querystring: schemas.query(events ? { ...query, access_token: schemas.accessToken } : query),
         ...(events ? { produces: ['text/event-stream'] } : {}),
-        response: schemas.answers(answers, 400, 401, 404, 503),
+        response: schemas.answersWith(status, answers, 400, 401, 404, ...(body === undefined ? [] : [415]), 503),
       },
       async handler(request, reply) {
         const answer = await handle(

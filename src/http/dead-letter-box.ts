@@ -13,26 +13,22 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { AldebaranError } from '../errors.ts'
-import type { Append, Log, PartitionInfo } from '../log/contract.ts'
+import type { Log, PartitionInfo } from '../log/contract.ts'
 import { unknownTopic } from '../log/topics.ts'
 import { BatchCursor } from '../record/batch-cursor.ts'
-import { BatchRun } from '../runtime/outputs.ts'
 import type { Running } from '../runtime/start.ts'
-import {
-  type Letter,
-  type LetterState,
-  type LetterView,
-  readLetter,
-  viewLetter,
-  whyNotReplayable,
-} from './dead-letter.ts'
+import { type Letter, type LetterState, type LetterView, readLetter, viewLetter } from './dead-letter.ts'
+import type { LetterEdit } from './letter-edit.ts'
 import { type LetterFilter, passes } from './letter-filter.ts'
 import { LetterMarks, type Mark } from './letter-marks.ts'
+import { LetterUnit, type TopicFinder, UNIT_LETTERS } from './letter-unit.ts'
 import { pollSoon } from './poll-soon.ts'
 import { RecordCount } from './record-count.ts'
-import type { SiteTopic } from './site-topic.ts'
 
-export type Selection = { offsets: readonly number[] } | ({ all: true } & Omit<LetterFilter, 'state'>)
+/** `edit`: what the record of the one letter is replayed with instead of its own. */
+export type Selection =
+  | { offsets: readonly number[]; edit?: LetterEdit | undefined }
+  | ({ all: true } & Omit<LetterFilter, 'state'>)
 
 export interface ChangeAnswer {
   /** Letters that are replayed, or purged, now and were open before. */
@@ -42,12 +38,7 @@ export interface ChangeAnswer {
   failed: { offset: number; code: string; message: string }[]
 }
 
-type Finder = (topic: string) => SiteTopic | null
-
 const POLL_BYTES = 256 * 1024
-/** Letters changed by one commit, and their bytes. */
-const UNIT_LETTERS = 1000
-const UNIT_BYTES = 4 * 1024 * 1024
 const ANSWER_BYTES = 4 * 1024 * 1024
 /** Letters looked at for one page of a list. */
 const MOST_LOOKED_AT = 50_000
@@ -56,20 +47,17 @@ const MOST_TOLD = 1000
 /** Marks of letters that retention deleted, forgotten with one commit. */
 const FORGOTTEN_AT_ONCE = 1000
 
-/** Sits on a record that is replayed: which letter it comes from. */
-export const REPLAY_OF = 'aldebaran.replay-of'
-
 export class DeadLetterBox {
   readonly #running: Running
   readonly #topic: string
   readonly #marks: LetterMarks
   readonly #count: RecordCount
-  readonly #finder: () => Promise<Finder>
+  readonly #finder: () => Promise<TopicFinder>
   /** The change under way; the next one waits for it. */
   #turn: Promise<unknown> = Promise.resolve()
 
   /** `finder` gives what finds the topics that letters came from. */
-  constructor(running: Running, finder: () => Promise<Finder>) {
+  constructor(running: Running, finder: () => Promise<TopicFinder>) {
     this.#running = running
     this.#topic = running.application.deadLetters.name
     this.#marks = new LetterMarks(this.#topic)
@@ -126,6 +114,7 @@ export class DeadLetterBox {
     return viewLetter(letter, this.#marks.get(offset), (await this.#finder())(letter.topic), this.#running)
   }
 
+  /** @throws AldebaranError VALUE_INVALID: an edited value does not fit the schema of its topic; nothing was changed */
   replay(selection: Selection): Promise<ChangeAnswer> {
     return this.#change('replayed', selection)
   }
@@ -140,7 +129,8 @@ export class DeadLetterBox {
       const work = async (log: Log): Promise<void> => {
         await this.#marks.create(log)
         await this.#marks.refresh(log)
-        const unit = new LetterUnit(log, to, this.#topic, await this.#finder())
+        const edit = 'offsets' in selection ? selection.edit : undefined
+        const unit = new LetterUnit({ log, to, letters: this.#topic, sourceOf: await this.#finder(), edit })
         if ('offsets' in selection) await this.#changeThese(unit, selection.offsets, answer)
         else await this.#changeAll(unit, { ...selection, state: 'open' }, answer)
       }
@@ -233,62 +223,6 @@ export class DeadLetterBox {
     } finally {
       reader.close()
     }
-  }
-}
-
-/** Letters that one commit changes, and the records it appends for them. */
-class LetterUnit {
-  readonly offsets: number[] = []
-  readonly log: Log
-  readonly to: 'replayed' | 'purged'
-  readonly #letters: string
-  readonly #sourceOf: Finder
-  readonly #runs = new Map<string, BatchRun>()
-  #bytes = 0
-
-  constructor(log: Log, to: 'replayed' | 'purged', letters: string, sourceOf: Finder) {
-    this.log = log
-    this.to = to
-    this.#letters = letters
-    this.#sourceOf = sourceOf
-  }
-
-  get isFull(): boolean {
-    return this.offsets.length >= UNIT_LETTERS || this.#bytes >= UNIT_BYTES
-  }
-
-  /** Why it cannot be taken; null: it was. */
-  take(letter: Letter): string | null {
-    const reason = this.to === 'purged' ? null : whyNotReplayable(letter, this.#sourceOf(letter.topic))
-    if (reason !== null) return reason
-    if (this.to === 'replayed') this.#replay(letter)
-    this.offsets.push(letter.offset)
-    return null
-  }
-
-  #replay(letter: Letter): void {
-    const { topic, partition, key, value } = letter
-    const id = `${topic}/${partition}`
-    let run = this.#runs.get(id)
-    if (run === undefined) {
-      run = new BatchRun(topic, partition)
-      this.#runs.set(id, run)
-    }
-    const headers = [...letter.headers, { key: REPLAY_OF, value: Buffer.from(`${this.#letters}:${letter.offset}`) }]
-    run.append(letter.sourceTimestamp, key, 0, key?.length ?? 0, value, 0, value?.length ?? 0, headers)
-    this.#bytes += (key?.length ?? 0) + (value?.length ?? 0)
-  }
-
-  appends(): Append[] {
-    const appends: Append[] = []
-    for (const run of this.#runs.values()) run.finishInto(appends)
-    return appends
-  }
-
-  begin(): void {
-    this.offsets.length = 0
-    this.#runs.clear()
-    this.#bytes = 0
   }
 }
 

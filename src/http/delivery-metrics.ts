@@ -5,8 +5,10 @@ import { DeliverySite } from './delivery-site.ts'
 import type { Site } from './site.ts'
 
 const COUNTERS: readonly (readonly [name: string, help: string, measure: DeliveryMeasure])[] = [
+  ['taken', 'Events taken in, one for each destination of a record', 'taken'],
   ['tries', 'Tries begun', 'tries'],
   ['delivered', 'Events delivered', 'delivered'],
+  ['failed', 'Tries that failed, throttled ones too', 'failed'],
   ['retried', 'Tries that failed, and are followed by another one', 'retried'],
   ['dead', 'Events that became dead letters', 'dead'],
   ['in_doubt', 'Events that came in doubt', 'inDoubt'],

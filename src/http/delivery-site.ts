@@ -5,6 +5,7 @@ import { keyRange, partsOfKey, type RowKind, rowKey } from '../delivery/due-even
 import { DELIVERY_COUNTS, DELIVERY_LEVELS } from '../delivery/environment.ts'
 import { DUE, type EventFields } from '../delivery/tables.ts'
 import { AldebaranError } from '../errors.ts'
+import type { Append } from '../log/contract.ts'
 import type { DeliveryMeasure } from '../runtime/measures.ts'
 import { BatchRun } from '../runtime/outputs.ts'
 import type { Running } from '../runtime/start.ts'
@@ -21,6 +22,9 @@ import { ask } from './table-rows.ts'
 
 export const EVENT_STATES: readonly EventState[] = ['in-doubt', 'waiting', 'scheduled']
 
+/** Scheduled events that one call sends, and that it looks at, with their values, at a time. */
+const MOST_SENT = 10_000
+const SENT_AT_ONCE = 200
 const KINDS: Record<EventState, RowKind> = { 'in-doubt': 'd', waiting: 'q', scheduled: 'r' }
 
 export class DeliverySite {
@@ -142,20 +146,39 @@ export class DeliverySite {
    * event to the task that has it, for others may have one at the same place.
    * @throws AldebaranError OPTION_INVALID
    */
-  async command(command: Command): Promise<void> {
-    const place = 'event' in command ? this.#placeOf(command.event) : null
-    const value = Buffer.from(JSON.stringify(place === null ? command : { ...command, event: place.key }))
+  async command(...commands: readonly Command[]): Promise<void> {
     const now = systemClock.now()
-    const appends = this.#plans
-      .filter(({ partition }) => place === null || partition === place.partition)
-      .flatMap(({ partition }) => {
-        const run = new BatchRun(this.#part.control.name, partition)
+    const runs = new Map<number, BatchRun>()
+    for (const command of commands) {
+      const place = 'event' in command ? this.#placeOf(command.event) : null
+      const value = Buffer.from(JSON.stringify(place === null ? command : { ...command, event: place.key }))
+      for (const { partition } of this.#plans) {
+        if (place !== null && partition !== place.partition) continue
+        const run = runs.get(partition) ?? new BatchRun(this.#part.control.name, partition)
+        runs.set(partition, run)
         run.append(now, null, -1, -1, value, 0, value.length)
-        const batches: Parameters<BatchRun['finishInto']>[0] = []
-        run.finishInto(batches)
-        return batches
-      })
+      }
+    }
+    const appends: Append[] = []
+    for (const run of runs.values()) run.finishInto(appends)
     await this.#running.log.commit({ appends })
+  }
+
+  /**
+   * What is scheduled for a destination, and was taken in within a time, is sent now. `more`: it was too much for once.
+   * @throws AldebaranError BUSY, WORKER_DIED: a task cannot be asked now
+   */
+  async sendScheduled(destination: string, since: number, until: number): Promise<{ sent: number; more: boolean }> {
+    let sent = 0
+    for (let after: string | undefined; sent < MOST_SENT; ) {
+      const { events, next } = await this.events('scheduled', destination, after, SENT_AT_ONCE)
+      const chosen = events.filter(event => event.since >= since && event.since < until)
+      if (chosen.length > 0) await this.command(...chosen.map(({ event }): Command => ({ command: 'send', event })))
+      sent += chosen.length
+      if (next === null) return { sent, more: false }
+      after = next
+    }
+    return { sent, more: true }
   }
 
   #view(state: EventState, partition: number, key: string, row: { fields: object }): EventView {

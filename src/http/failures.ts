@@ -37,7 +37,11 @@ export function statusOf(error: AldebaranError): number {
 export function asAldebaranError(error: unknown, bodyLimit: number): AldebaranError {
   if (error instanceof AldebaranError) return error
   const { code, statusCode, validation } = error as Partial<FastifyError>
-  if (validation !== undefined) return new AldebaranError('OPTION_INVALID', messageOf(error))
+  if (validation !== undefined) {
+    const allowed: unknown = validation[0]?.params.allowedValues
+    const values = Array.isArray(allowed) ? `: ${allowed.join(', ')}` : ''
+    return new AldebaranError('OPTION_INVALID', messageOf(error) + values)
+  }
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new AldebaranError('BODY_TOO_LARGE', `the body has more than ${bodyLimit} bytes`, { bodyLimit })

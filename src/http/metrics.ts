@@ -3,6 +3,7 @@ import { Counter, Gauge, type Metric, Registry } from 'prom-client'
 import type { TopicInfo } from '../log/contract.ts'
 import { BUCKETS_MS } from '../runtime/measures.ts'
 import type { Running } from '../runtime/start.ts'
+import { addApplicationMetrics, type HttpMetric } from './application-metrics.ts'
 import { addDeliveries } from './delivery-metrics.ts'
 import { lagsOf } from './lag.ts'
 import { type Site, sizeOf } from './site.ts'
@@ -15,7 +16,8 @@ export interface HttpMetrics {
   readonly requests: Counter<'method' | 'route' | 'status'>
 }
 
-export function makeMetrics(site: Site, stats: StatsTaker): HttpMetrics {
+/** @throws AldebaranError OPTION_INVALID: `own` has a name that cannot be */
+export function makeMetrics(site: Site, stats: StatsTaker, own: readonly HttpMetric[]): HttpMetrics {
   const registry = new Registry()
   const registers = [registry]
   addCounters(site, registers)
@@ -24,7 +26,7 @@ export function makeMetrics(site: Site, stats: StatsTaker): HttpMetrics {
   addHistogram(registry, site, 'aldebaran_latency_seconds', 'From the timestamp of a record to its commit', 'latency')
   addDeliveries(site, registry)
   addProcess(registers, stats)
-  return {
+  const metrics: HttpMetrics = {
     registry,
     ingested: new Counter({
       name: 'aldebaran_http_ingested_records_total',
@@ -39,6 +41,9 @@ export function makeMetrics(site: Site, stats: StatsTaker): HttpMetrics {
       registers,
     }),
   }
+  // Last: their names must be none of the others.
+  addApplicationMetrics(site, registry, own)
+  return metrics
 }
 
 function addCounters(site: Site, registers: Registry[]): void {

@@ -19,6 +19,16 @@ export interface Operations {
    */
   replay(filter: Partial<Omit<LetterFilter, 'state'>>): Promise<ChangeAnswer>
   /**
+   * Sends now what is scheduled for a destination of a delivery and was taken in from `since` on, before `until`; ms since
+   * 1970. `more`: it was too much for once, ask again.
+   * @throws AldebaranError NOT_FOUND; BUSY, WORKER_DIED: a task cannot be asked now
+   */
+  sendScheduled(
+    delivery: string,
+    destination: string,
+    range: { since: number; until: number | undefined },
+  ): Promise<{ sent: number; more: boolean }>
+  /**
    * The values of the newest records of a topic as JSON, the newest first. It looks back over 64 MB at most.
    * @throws AldebaranError TOPIC_UNKNOWN
    */
@@ -30,6 +40,9 @@ export function operationsOf(site: Site, running: Running): Operations {
   return {
     async command(delivery, command) {
       await DeliverySite.find(site, delivery, name).command(parseCommand(command))
+    },
+    async sendScheduled(delivery, destination, { since, until = Number.POSITIVE_INFINITY }) {
+      return await DeliverySite.find(site, delivery, name).sendScheduled(destination, since, until)
     },
     replay: ({ code, topic, ...filter }) => site.letters(running).replay({ all: true, code, topic, ...filter }),
     async newest(topic, options) {

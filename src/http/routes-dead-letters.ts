@@ -6,6 +6,7 @@ import type { HttpContext } from './context.ts'
 import type { LetterState } from './dead-letter.ts'
 import type { Selection } from './dead-letter-box.ts'
 import { jsonBody } from './json-body.ts'
+import { parseEdit } from './letter-edit.ts'
 import * as schemas from './schemas.ts'
 
 interface ListQuery {
@@ -22,6 +23,9 @@ interface ListQuery {
 }
 
 const MOST_OFFSETS = 10_000
+const EDIT =
+  ' With one offset, `edit` is what its record has instead of its own: `value`, as the schema of the topic has it, or ' +
+  '`valueBase64`, and `headers` by name, null for one that is taken away.'
 const time = { type: 'number', minimum: 0 } as const
 
 export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): void {
@@ -70,18 +74,19 @@ export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): v
     async request => await site.letters(site.application(request.query.application)).get(request.params.offset),
   )
 
-  for (const [path, summary, change] of [
-    ['replay', 'Append the records of dead letters to their topics again, each once', 'replay'],
-    ['purge', 'Give dead letters up', 'purge'],
+  for (const [change, summary, more] of [
+    ['replay', 'Append the records of dead letters to their topics again, each once', EDIT],
+    ['purge', 'Give dead letters up', ''],
   ] as const) {
     app.post<{ Querystring: { application?: string } }>(
-      `/dead-letters/${path}`,
+      `/dead-letters/${change}`,
       {
         schema: {
           tags: ['dead letters'],
           summary,
           description:
-            'The body is {"offsets": [1, 2]}, or {"all": true} with `code`, `topic`, `destination`, `since` and `until` to choose by.',
+            'The body is {"offsets": [1, 2]}, or {"all": true} with `code`, `topic`, `destination`, `since` and `until` to choose by.' +
+            more,
           consumes: [BODY_TYPES.json],
           querystring: schemas.query({ application: schemas.application }),
           response: schemas.answers('{changed, skipped, failed}', 400, 401, 404, 415, 503),
@@ -89,22 +94,24 @@ export function deadLetterRoutes(app: FastifyInstance, { site }: HttpContext): v
       },
       async request => {
         const box = site.letters(site.application(request.query.application))
-        return await box[change](readSelection(request))
+        return await box[change](readSelection(request, change === 'replay'))
       },
     )
   }
 }
 
-function readSelection(request: FastifyRequest): Selection {
+function readSelection(request: FastifyRequest, mayEdit: boolean): Selection {
   const json = jsonBody(request, 'name offsets, or all')
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw wrong(`not ${describe(json)}`)
-  const { offsets, all, ...filter } = json as Record<string, unknown>
+  const { offsets, all, edit, ...filter } = json as Record<string, unknown>
   const { code, topic, destination, since, until, ...others } = filter
   const other = Object.keys(others)[0]
   if (other !== undefined) throw wrong(`without ${other}`)
+  if (edit !== undefined && !mayEdit) throw wrong('without edit')
   if ((offsets === undefined) === (all === undefined)) throw wrong('one of the two')
   if (all !== undefined) {
     if (all !== true) throw wrong('and all is true or not there')
+    if (edit !== undefined) throw wrong('and edit goes with one offset')
     return {
       all,
       code: textOf(code, 'code'),
@@ -119,7 +126,9 @@ function readSelection(request: FastifyRequest): Selection {
   }
   const chosen = Object.keys(filter)[0]
   if (chosen !== undefined) throw wrong(`and ${chosen} goes with all`)
-  return { offsets }
+  if (edit === undefined) return { offsets }
+  if (offsets.length !== 1) throw wrong('and edit goes with one offset')
+  return { offsets, edit: parseEdit(edit) }
 }
 
 function isOffset(value: unknown): value is number {

@@ -36,6 +36,11 @@ const failure = {
 
 /** The answers of a route: what it gives, and the failures it may give instead. */
 export function answers(description: string, ...failures: number[]): Record<number, object> {
+  return answersWith(200, description, ...failures)
+}
+
+/** Those of a route that answers with another status when all is well. */
+export function answersWith(status: number, description: string, ...failures: number[]): Record<number, object> {
   const texts: Record<number, string> = {
     400: 'The request is malformed, or everything in it was refused.',
     401: 'A token is needed.',
@@ -46,7 +51,8 @@ export function answers(description: string, ...failures: number[]): Record<numb
     503: 'Not now: try again after Retry-After.',
   }
   return {
-    200: { description, type: 'object', additionalProperties: true },
+    [status]:
+      status === 204 ? { description, type: 'null' } : { description, type: 'object', additionalProperties: true },
     ...Object.fromEntries(failures.map(status => [status, { ...failure, description: texts[status] }])),
   }
 }

@@ -67,7 +67,7 @@ export async function serve(running: readonly Running[], settings: HttpSettings)
     site,
     settings: compiled,
     ingest: new Ingest(),
-    metrics: makeMetrics(site, taker),
+    metrics: makeMetrics(site, taker, compiled.metrics),
     stats,
     tails(log) {
       let hub = hubs.get(log)
@@ -159,7 +159,7 @@ async function build(context: HttpContext): Promise<FastifyInstance> {
   operationRoutes(app, context)
   applicationRoutes(app, site, settings.routes, ready)
   await app.register(registryRoutes(context), { prefix: '/registry' })
-  app.get('/openapi.json', { schema: { hide: true } }, async () => describeApi(app))
+  app.get('/openapi.json', { schema: { hide: true } }, async () => describeApi(app, settings.routes))
   if (settings.console) consoleRoutes(app)
   await app.ready()
   return app

@@ -1,6 +1,7 @@
 import { AldebaranError } from '../errors.ts'
 import { parseSize } from '../pipeline/units.ts'
 import type { Report } from '../runtime/worker-host.ts'
+import type { HttpMetric } from './application-metrics.ts'
 import type { HttpRoute } from './application-routes.ts'
 
 export interface HttpSettings {
@@ -16,6 +17,8 @@ export interface HttpSettings {
   console?: boolean
   /** Routes of the application, beside those that every one has. */
   routes?: readonly HttpRoute[]
+  /** Metrics of the application, beside those that every one has. */
+  metrics?: readonly HttpMetric[]
   /** Told of requests that failed by a defect. Default: nobody. */
   report?: Report
 }
@@ -29,6 +32,7 @@ export interface CompiledHttpSettings {
   bodyLimit: number
   console: boolean
   routes: readonly HttpRoute[]
+  metrics: readonly HttpMetric[]
   report: Report
 }
 
@@ -75,6 +79,7 @@ export function compileHttpSettings(settings: HttpSettings, environment: NodeJS.
     bodyLimit,
     console: settings.console ?? true,
     routes: settings.routes ?? [],
+    metrics: settings.metrics ?? [],
     report: settings.report ?? (() => {}),
   }
 }

@@ -103,9 +103,11 @@ export interface DeliveryView {
   topic: string
   guarantee: 'at-least-once' | 'at-most-once'
   partitions: number
-  /** Since the start. */
+  /** Since the start: events taken in, tries of them that were begun, that ended well, and that failed in any way. */
+  taken: number
   tries: number
   delivered: number
+  failed: number
   /** Tries that failed, and are followed by another one. */
   retried: number
   /** Events that became dead letters. */

@@ -129,12 +129,58 @@ test('event: the story of one, for people and as JSON', async () => {
   }
 })
 
+test('dead letters of a delivery: chosen by destination and time, and one replayed with another value', async () => {
+  const dlq = (args: string[], input = '') => aldebaran(['dlq', ...args], { input, env: { ALDEBARAN_URL: site.url } })
+  receiver.answer('fussy', 422)
+  receiver.answer('picky', 422)
+  await call('calls', ['fussy', 'picky'])
+  await site.until(async () => (await dlq([])).lines.length === 2)
+  const [letter, ...others] = (await dlq(['--destination', 'fussy'])).lines
+  assert.deepEqual(others, [])
+  const offset = String(letter?.offset)
+  const until = new Date(Number(letter?.time)).toISOString()
+  assert.deepEqual((await dlq(['--destination', 'fussy', '--until', until])).lines, [])
+  assert.equal((await dlq(['--destination', 'fussy', '--since', until])).lines.length, 1)
+  assert.equal((await dlq(['purge', '--all', '--destination', 'fussy', '--until', until])).lines[0]?.changed, 0)
+  const refused = await dlq(['replay', offset, '--bytes', '-'], '{"url"')
+  assert.equal(refused.code, 1)
+  assert.match(refused.err, /VALUE_UNDECODABLE/)
+  receiver.answer('fussy', 200)
+  const value = letter?.value as object
+  const edited = JSON.stringify({ ...value, note: 'by hand' })
+  assert.equal((await dlq(['replay', offset, '--value', '-'], edited)).lines[0]?.changed, 1)
+  await site.until(async () => receiver.count('fussy') === 2)
+  assert.equal(receiver.count('picky'), 1)
+  for (const args of [
+    ['replay', '1', '--since', 'yesterday'],
+    ['replay', '1', '2', '--value', '-'],
+    ['replay', '1', '--destination', 'fussy'],
+    ['replay', '1', '--value', '-'],
+    ['ls', '--state', 'lost'],
+  ]) {
+    const wrong = await dlq(args, 'no json')
+    assert.equal(wrong.code, 2, args.join(' '))
+    assert.match(wrong.err, /USAGE/)
+  }
+})
+
 test('what is wrong is told with its code and a remedy', async () => {
   const bad = await deliveries(['limit', 'calls', 'shop', '--rate', 'often'])
   assert.equal(bad.code, 1)
   assert.match(bad.err, /'often' is not a rate/)
   assert.match(bad.err, /OPTION_INVALID/)
   assert.match((await deliveries(['destinations', 'nothing'])).err, /NOT_FOUND/)
-  assert.match((await deliveries(['events', 'calls', '--state', 'lost'])).err, /OPTION_INVALID/)
+  const lost = await deliveries(['events', 'calls', '--state', 'lost'])
+  assert.equal(lost.code, 2)
+  assert.match(lost.err, /in-doubt, waiting, scheduled/)
+  const { status, text } = await site.get('/deliveries/calls/events?state=lost')
+  assert.equal(status, 400)
+  assert.match(text, /OPTION_INVALID.*in-doubt, waiting, scheduled/)
+  const unknown = await deliveries(['nothing'])
+  assert.equal(unknown.code, 2)
+  assert.match(unknown.err, /unknown command 'nothing': deliveries has ls, destinations, .*USAGE/s)
+  const unheard = await deliveries(['pause', 'calls', 'shpo'], true)
+  assert.equal(unheard.code, 0)
+  assert.match(unheard.err, /^Nothing has gone to shpo lately: .* destinations calls lists them\.$/m)
   assert.equal((await deliveries(['pause', 'calls'])).code, 2)
 })

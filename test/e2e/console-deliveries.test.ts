@@ -39,6 +39,10 @@ interface EventWordsModule {
 
 const words = await load<WordsModule>('delivery-words.js')
 const event = await load<EventWordsModule>('event-words.js')
+const letterEdit = await load<{
+  draftOf(letter: object, shape: object): { text: string; isBytes: boolean } | null
+  editOf(text: string, isBytes: boolean): object
+}>('letter-edit.js')
 const { answerOf } = await load<{ answerOf(facts: [string, string][], body: string): Recorded }>('event-parts.js')
 
 /** What a task says of a destination; the others say what is left out here. */
@@ -151,6 +155,23 @@ function place(more: Partial<StoryPlace> = {}): StoryPlace {
   const nothing = { tenant: '', since: null, error: '', next: null, event: null, letter: null, actions: [] }
   return { destination: 'shop', state: 'delivered', tries: 1, attempts: [], ...nothing, ...more }
 }
+
+describe('a dead letter that is edited', () => {
+  test('is JSON where its topic has a schema, and the text of its bytes elsewhere; other bytes are not for editing', () => {
+    const value = { id: 1, note: 'grün' }
+    const draft = letterEdit.draftOf({ value }, { isBytes: false })
+    assert.equal(draft?.isBytes, false)
+    assert.deepEqual(letterEdit.editOf(draft?.text ?? '', false), { value })
+    const bytes = Buffer.from('{"type":"a", "data":"grün"}\n').toString('base64')
+    const raw = letterEdit.draftOf({ value: bytes }, { isBytes: true })
+    assert.deepEqual(raw, { text: '{"type":"a", "data":"grün"}\n', isBytes: true })
+    assert.deepEqual(letterEdit.editOf(raw?.text ?? '', true), { valueBase64: bytes })
+    const broken = letterEdit.draftOf({ value: null, valueBase64: 'eyJpZCI6' }, { isBytes: false })
+    assert.deepEqual(broken, { text: '{"id":', isBytes: true })
+    assert.equal(letterEdit.draftOf({ value: '/w==' }, { isBytes: true }), null)
+    assert.throws(() => letterEdit.editOf('{"id":', false), SyntaxError)
+  })
+})
 
 describe('the page of an event', () => {
   test('is a timeline: what comes next, the tries, and when it was taken in, the newest first', () => {

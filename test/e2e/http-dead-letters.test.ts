@@ -170,3 +170,50 @@ test('letters are chosen by when they became letters, and by where they were not
   }
   assert.equal((await site.postJson('/dead-letters/purge', { all: true, since: time })).body.changed, 1)
 })
+
+test('a letter is edited and replayed: its record has another value, and its place, key and time', async () => {
+  await poison(7)
+  const value = { id: 7, client: 'p', amount: 12, express: false, note: null }
+  const edit = { value, headers: { trace: null, fixed: 'by hand' } }
+  const { status, body } = await site.postJson('/dead-letters/replay', { offsets: [0], edit })
+  assert.equal(status, 200)
+  assert.deepEqual(body, { changed: 1, skipped: [], failed: [] })
+  await site.processed()
+  const { records } = (await site.get('/topics/orders/records?key=7')).body
+  assert.equal(records.length, 2)
+  assert.deepEqual(records[1]!.value, value)
+  assert.equal(records[1]!.timestamp, 5007)
+  const { 'aldebaran.replay-of': of, ...headers } = records[1]!.headers
+  assert.equal(of, 'shop.dead-letters:0')
+  assert.deepEqual(headers, { fixed: 'by hand' })
+  const [letter, ...others] = await letters()
+  assert.equal(letter?.state, 'replayed')
+  assert.deepEqual(others, [], 'it was processed this time')
+  const again = await site.postJson('/dead-letters/replay', { offsets: [0], edit })
+  assert.deepEqual(again.body.skipped, [{ offset: 0, state: 'replayed' }])
+})
+
+test('an edited value that does not fit changes nothing, and says why', async () => {
+  await poison(7)
+  for (const [body, code, message] of [
+    [{ offsets: [0], edit: { value: { id: 'x' } } }, 'VALUE_INVALID', /id/],
+    [{ offsets: [0], edit: { valueBase64: '/w==' } }, 'VALUE_UNDECODABLE', /./],
+    [{ offsets: [0], edit: { valueBase64: 'no base64!' } }, 'VALUE_INVALID', /base64/],
+    [{ offsets: [0], edit: { value: {}, valueBase64: '' } }, 'VALUE_INVALID', /give one/],
+    [{ offsets: [0], edit: { headers: { 'aldebaran-destination': 'x' } } }, 'VALUE_INVALID', /stays as it is/],
+    [{ offsets: [0], edit: { headers: { trace: 1 } } }, 'VALUE_INVALID', /must be text/],
+    [{ offsets: [0], edit: { key: 8 } }, 'VALUE_INVALID', /edit\.key/],
+    [{ offsets: [0], edit: {} }, 'VALUE_INVALID', /one of/],
+    [{ offsets: [0, 1], edit: { value: {} } }, 'BODY_INVALID', /one offset/],
+    [{ all: true, edit: { value: {} } }, 'BODY_INVALID', /one offset/],
+  ] as const) {
+    const answer = await site.postJson('/dead-letters/replay', body)
+    assert.equal(answer.status, 400, JSON.stringify(body))
+    assert.equal(answer.body.error.code, code, JSON.stringify(body))
+    assert.match(answer.text, message)
+  }
+  const purged = await site.postJson('/dead-letters/purge', { offsets: [0], edit: { value: {} } })
+  assert.equal(purged.body.error.code, 'BODY_INVALID')
+  assert.equal((await letters())[0]?.state, 'open')
+  assert.equal((await site.postJson('/dead-letters/replay', { offsets: [0] })).body.changed, 1)
+})

@@ -255,8 +255,10 @@ test('metrics count it, by application and delivery', async () => {
   const { seconds_sum, ...counted } = await values('calls')
   assert.ok(seconds_sum! > 0)
   assert.deepEqual(counted, {
+    taken_total: well + 1,
     tries_total: well + 1,
     delivered_total: well,
+    failed_total: 1,
     retried_total: 1,
     dead_total: 0,
     in_doubt_total: 0,

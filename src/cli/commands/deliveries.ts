@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { UsageError } from '../failure.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Session } from '../session.ts'
@@ -22,6 +22,7 @@ interface ChangeOptions extends OfApplication {
   concurrency?: number
   all?: boolean
 }
+const EVENT_STATES = ['in-doubt', 'waiting', 'scheduled']
 export type Fields = Record<string, string | number>
 
 export function define(command: Command, session: Session): void {
@@ -42,7 +43,7 @@ export function define(command: Command, session: Session): void {
     .command('events')
     .description('events that wait on the disk')
     .argument('<delivery>')
-    .option('--state <state>', 'in-doubt, waiting or scheduled', 'in-doubt')
+    .addOption(new Option('--state <state>', 'which').choices(EVENT_STATES).default('in-doubt'))
     .option('--destination <name>', 'only those for this destination')
     .option('-n, --limit <count>', 'how many', wholeNumber, 50)
     .option('--application <name>', of)
@@ -63,7 +64,7 @@ export function define(command: Command, session: Session): void {
     sub
       .option('--application <name>', of)
       .action((delivery: string, destination: string, { application, ...more }: ChangeOptions) =>
-        tell(session, delivery, application, [{ command: verb, destination, ...more }]),
+        tellOf(session, delivery, application, { command: verb, destination, ...more }),
       )
   }
   for (const [verb, what] of [
@@ -164,6 +165,27 @@ async function events({ api, out }: Session, delivery: string, options: EventOpt
     ],
     found,
     `There are no events ${options.state === 'in-doubt' ? 'in doubt' : `that are ${options.state}`}.`,
+  )
+}
+
+/** What is said of a destination. A name that was misspelled is accepted too: so it is told that nobody knows it. */
+async function tellOf(
+  session: Session,
+  delivery: string,
+  application: string | undefined,
+  command: { command: string; destination: string },
+): Promise<void> {
+  const { destination } = command
+  const path = `/deliveries/${encodeURIComponent(delivery)}/destinations`
+  const { destinations: found } = await session.api.get<{ destinations: Fields[] }>(path, {
+    from: destination,
+    limit: 1,
+    application,
+  })
+  await tell(session, delivery, application, [command])
+  if (found[0]?.destination === destination) return
+  session.out.note(
+    `Nothing has gone to ${destination} lately: if that is not its name, aldebaran deliveries destinations ${delivery} lists them.`,
   )
 }
 

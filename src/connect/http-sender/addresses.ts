@@ -152,6 +152,14 @@ function refused(problem: string, host: string): AldebaranError {
   return new AldebaranError('ADDRESS_REFUSED', `It may not be sent there: ${problem}`, { host })
 }
 
+/**
+ * For settings that are used later, and are to be right from the start.
+ * @throws AldebaranError OPTION_INVALID
+ */
+export function checkAddressRules(rules: AddressRules): void {
+  new Addresses(rules)
+}
+
 function isWithin(address: IpAddress, ranges: readonly (readonly [IpAddress, number])[]): boolean {
   for (const [network, bits] of ranges) {
     if (address instanceof ipaddr.IPv4) {
