@@ -1,5 +1,6 @@
 // @ts-check
 // A dead letter's value as a text to be corrected, and what a replay is asked for with that text.
+import { decoded } from './record-cells.js'
 
 /**
  * @typedef {{ value: unknown, valueBase64?: string }} Stored as `/dead-letters/{offset}` tells it
@@ -17,12 +18,9 @@ export function draftOf({ value, valueBase64 }, { isBytes }) {
   // What could not be decoded is told as bytes, whatever the schema.
   const bytes = valueBase64 ?? (isBytes && typeof value === 'string' ? value : null)
   if (bytes === null) return { text: JSON.stringify(value, null, 2), isBytes: false }
-  try {
-    const decoded = Uint8Array.from(atob(bytes), character => character.charCodeAt(0))
-    return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(decoded), isBytes: true }
-  } catch {
-    return null
-  }
+  // A byte order mark stays, to be written back.
+  const text = decoded(bytes, { ignoreBOM: true })
+  return text === null ? null : { text, isBytes: true }
 }
 
 /**

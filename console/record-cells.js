@@ -61,12 +61,20 @@ function unitsOf(definition) {
  * @param {Shape} shape
  */
 export function contentOf(value, { isBytes }) {
-  if (!isBytes || typeof value !== 'string') return value
+  return isBytes && typeof value === 'string' ? (decoded(value) ?? value) : value
+}
+
+/**
+ * The text that bytes are; null: they are none.
+ * @param {string} base64
+ * @param {TextDecoderOptions} [options]
+ */
+export function decoded(base64, options = {}) {
   try {
-    const bytes = Uint8Array.from(atob(value), character => character.charCodeAt(0))
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    const bytes = Uint8Array.from(atob(base64), character => character.charCodeAt(0))
+    return new TextDecoder('utf-8', { fatal: true, ...options }).decode(bytes)
   } catch {
-    return value
+    return null
   }
 }
 

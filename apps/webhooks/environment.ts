@@ -73,27 +73,27 @@ function limitFrom(environment: Environment, name: string) {
 function addressesFrom(environment: Environment) {
   const http = environment.WEBHOOKS_ALLOW_HTTP ?? ''
   if (!['', 'true', 'false'].includes(http)) throw invalid('WEBHOOKS_ALLOW_HTTP', 'is true or false')
-  const allow = listOf(environment, 'WEBHOOKS_ALLOW')
-  named('WEBHOOKS_ALLOW', () => checkAddressRules({ allow }))
   const ports = listOf(environment, 'WEBHOOKS_PORTS')
   const any = ports.length === 1 && ports[0] === 'any'
   const wrong = any ? undefined : ports.find(port => !/^[1-9]\d{0,4}$/.test(port))
   if (wrong !== undefined) throw invalid('WEBHOOKS_PORTS', `'${wrong}' is not a port; 'any' stands alone`)
-  if (!any) named('WEBHOOKS_PORTS', () => checkAddressRules({ ports: ports.map(Number) }))
-  return {
+  const rules = {
     http: http === 'true',
-    allow,
+    allow: listOf(environment, 'WEBHOOKS_ALLOW'),
     ...(ports.length === 0 ? {} : { ports: any ? ('any' as const) : ports.map(Number) }),
   }
+  named({ allow: 'WEBHOOKS_ALLOW', ports: 'WEBHOOKS_PORTS' }, () => checkAddressRules(rules))
+  return rules
 }
 
-/** What an option is wrong in is told of the variable that it comes from. */
-export function named<T>(variable: string, make: () => T): T {
+/** What an option is wrong in is told of the variable that it comes from: `variables` by option. */
+export function named<T>(variables: Readonly<Record<string, string>>, make: () => T): T {
   try {
     return make()
   } catch (error) {
     const { option } = error instanceof AldebaranError ? error.details : {}
-    if (typeof option !== 'string' || !(error instanceof AldebaranError)) throw error
+    const variable = typeof option === 'string' ? variables[option] : undefined
+    if (variable === undefined || !(error instanceof AldebaranError)) throw error
     throw invalid(variable, error.message.replace(`${option}: `, ''))
   }
 }

@@ -21,8 +21,8 @@ export function outboxFromEnvironment(
 ): Source[] {
   const { WEBHOOKS_OUTBOX_URL: url, WEBHOOKS_OUTBOX_TABLE: table } = environment
   if (!url) return []
-  if (table) named('WEBHOOKS_OUTBOX_TABLE', () => outboxSql(table))
-  return [named('WEBHOOKS_OUTBOX_URL', () => webhookOutbox(webhooks, url, table || OUTBOX_TABLE))]
+  const variables = { url: 'WEBHOOKS_OUTBOX_URL', table: 'WEBHOOKS_OUTBOX_TABLE' }
+  return [named(variables, () => webhookOutbox(webhooks, url, table || OUTBOX_TABLE))]
 }
 
 /** @throws AldebaranError OPTION_INVALID */

@@ -15,10 +15,16 @@ export function share(text: string): number {
   return value
 }
 
-/** ms since 1970, of that number or of a time as ISO 8601 writes it. */
-export function time(text: string): number {
+/** ms since 1970, of that number or of a time as ISO 8601 writes it; null: it is neither. */
+export function msOf(text: string): number | null {
   const ms = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
-  if (!Number.isSafeInteger(ms)) throw new InvalidArgumentError('It is not a time such as 2026-03-01T09:30:00Z.')
+  return Number.isSafeInteger(ms) ? ms : null
+}
+
+/** ms since 1970. */
+export function time(text: string): number {
+  const ms = msOf(text)
+  if (ms === null) throw new InvalidArgumentError('It is not a time such as 2026-03-01T09:30:00Z.')
   return ms
 }
 

@@ -43,12 +43,13 @@ export function keyFromText(schema: Schema<unknown>, text: string): unknown {
 
 /** The bytes of a key written as text, in a buffer of their own. */
 export function keyBytesFromText(schema: Schema<unknown>, text: string): Buffer {
-  return encodeKey(schema, keyFromText(schema, text))
+  return encoded(schema, keyFromText(schema, text))
 }
 
-export function encodeKey(schema: Schema<unknown>, key: unknown): Buffer {
+/** In a buffer of its own. */
+export function encoded(schema: Schema<unknown>, value: unknown): Buffer {
   const out = new ByteWriter(64)
-  schema.encode(key, out)
+  schema.encode(value, out)
   return out.bytes.subarray(0, out.position)
 }
 

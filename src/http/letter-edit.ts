@@ -1,7 +1,7 @@
 /** A dead letter whose record is corrected before it is replayed. */
-import { ByteWriter } from '../schema/byte-writer.ts'
 import { describe, invalid } from '../schema/failures.ts'
 import type { Schema } from '../schema/schema.ts'
+import { encoded } from './codec.ts'
 import type { Letter } from './dead-letter.ts'
 
 /** What the record has instead of its own; what is undefined stays. Key, partition and timestamp always do. */
@@ -41,18 +41,12 @@ export function parseEdit(json: unknown): LetterEdit {
 /** @throws AldebaranError VALUE_INVALID, VALUE_UNDECODABLE: it does not fit the schema */
 export function editLetter(letter: Letter, { value, bytes, headers }: LetterEdit, schema: Schema<unknown>): Letter {
   if (bytes !== undefined) schema.decode(bytes, 0, bytes.length)
-  const changed = bytes ?? (value === undefined ? letter.value : encode(schema, schema.fromJson(value)))
+  const changed = bytes ?? (value === undefined ? letter.value : encoded(schema, schema.fromJson(value)))
   const kept = letter.headers.filter(({ key }) => !Object.hasOwn(headers, key))
   const given = Object.entries(headers).flatMap(([key, text]) =>
     text === null ? [] : [{ key, value: Buffer.from(text) }],
   )
   return { ...letter, value: changed, headers: [...kept, ...given] }
-}
-
-function encode(schema: Schema<unknown>, value: unknown): Buffer {
-  const out = new ByteWriter(1024)
-  schema.encode(value, out)
-  return out.bytes.subarray(0, out.position)
 }
 
 function parseHeaders(json: unknown): Record<string, string | null> {

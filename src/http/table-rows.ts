@@ -3,7 +3,7 @@ import { partitionOf } from '../record/partitioner.ts'
 import type { TableQuery } from '../runtime/queries.ts'
 import type { Running } from '../runtime/start.ts'
 import type { RowCopy } from '../state/contract.ts'
-import { encodeKey, keyBytesFromText, keyToText, plain } from './codec.ts'
+import { encoded, keyBytesFromText, keyToText, plain } from './codec.ts'
 import type { SiteTable } from './site.ts'
 
 export interface RowView {
@@ -42,7 +42,7 @@ export async function scanRows(
     Array.from({ length: partitions }, async (_, partition) => {
       const query: TableQuery = { kind: 'scan', pipeline, table: name, partition, from, to, limit: limit + 1 }
       const rows = await ask(running, query)
-      return rows.map(row => ({ partition, row, bytes: encodeKey(key, row.key) }))
+      return rows.map(row => ({ partition, row, bytes: encoded(key, row.key) }))
     }),
   )
   const all = parts.flat().sort((a, b) => a.bytes.compare(b.bytes))

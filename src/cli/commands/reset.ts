@@ -3,6 +3,7 @@ import { AldebaranError } from '../../errors.ts'
 import { embedded, type LogLocation } from '../../runtime/log-location.ts'
 import { UsageError } from '../failure.ts'
 import { givenLog, LOG_HELP, openToolLog } from '../log-option.ts'
+import { msOf } from '../option-values.ts'
 import { carryOut, type Move, planReset, type ResetPlan, type ResetTarget } from '../reset-plan.ts'
 import type { Session } from '../session.ts'
 import { countText } from '../show-values.ts'
@@ -83,7 +84,7 @@ function logOf({ surroundings }: Session, { log, data }: ResetOptions): LogLocat
 
 function target(text: string): ResetTarget {
   if (text === 'earliest' || text === 'latest') return text
-  const ms = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
-  if (Number.isSafeInteger(ms)) return ms
+  const ms = msOf(text)
+  if (ms !== null) return ms
   throw new InvalidArgumentError('It is earliest, latest, or a time such as 2026-03-01T09:30:00Z.')
 }

@@ -23,8 +23,8 @@ export class LateTrailingWindows extends TrailingWindows implements Operator {
       return
     }
     const key = this.locateKey(this.keys)
-    const row = this.rowAt(key, time)
-    const number = this.given
+    const number = this.place(key, time)
+    const row = this.records.row as WindowRow
     const isNew = !row.exists
     this.put(row, value)
     if (isNew) this.#insert(key, number, time)

@@ -41,7 +41,6 @@ export class TrailingWindows extends WindowOperator implements Operator {
   protected readonly tellsExits: boolean
   /** A window has the records newer than its time less this. */
   protected readonly reach: number
-  protected given = NONE
   readonly #stored: StoredValue | null
   readonly #corrects: boolean
 
@@ -64,7 +63,8 @@ export class TrailingWindows extends WindowOperator implements Operator {
       return
     }
     const key = this.locateKey(this.keys)
-    const row = this.rowAt(key, time)
+    this.place(key, time)
+    const row = this.records.row as WindowRow
     if (!row.exists) key.waiting++
     this.put(row, value)
     row.due = Math.max(1, time + 1)
@@ -117,18 +117,17 @@ export class TrailingWindows extends WindowOperator implements Operator {
     return this.locate(this.records, number)
   }
 
-  /** The row of the record at hand, of the number `given`. */
-  protected rowAt(key: WindowRow, time: number): WindowRow {
+  /** Locates the row of the record at hand. Returns its number. */
+  protected place(key: WindowRow, time: number): number {
     if (this.#corrects) {
-      this.given = time > NONE ? time : time - 1
-      return this.record(this.given)
+      const number = time > NONE ? time : time - 1
+      this.record(number)
+      return number
     }
     let number = (key.newest as number) + 1
-    let row = this.record(number)
-    while (row.exists) row = this.record(++number)
+    while (this.record(number).exists) number++
     key.newest = number
-    this.given = number
-    return row
+    return number
   }
 
   protected put(row: WindowRow, value: unknown): void {
@@ -180,8 +179,7 @@ export class TrailingWindows extends WindowOperator implements Operator {
     const { time } = row
     const last = this.tailOf(this.locateKey(this.keys))
     const newest = last === NONE ? time : Math.max(time, this.record(last).time)
-    if (newest !== time) this.record(number).time = newest
-    else this.record(number)
+    this.record(number).time = newest
     return newest
   }
 
